@@ -42,11 +42,14 @@ func (g *Group) Read(r *Reading, now time.Time) error {
 
 func (g *Group) replay(r *Reading) {
 	for _, s := range g.samples {
-		s.S.closed = r.seq
+		// A source above may tell now what it did not tell then: it has the word, as at a real read.
+		if !r.Closed(s.S) {
+			s.S.closedBy, s.S.closed = r, r.seq
+			r.kept = append(r.kept, s)
+		}
 	}
 	for _, s := range g.closed {
-		s.closed = r.seq
+		s.closedBy, s.closed = r, r.seq
 	}
-	r.kept = append(r.kept, g.samples...)
 	r.keptFailures = append(r.keptFailures, g.failures...)
 }

@@ -29,7 +29,7 @@ type Reading struct {
 	// Rescan is set on the first read after a rescan: files that were missing may be there now.
 	Rescan bool
 
-	seq      uint64 // marks the series that had their say; see Series.closed
+	seq      uint64 // counts the readings
 	samples  []Sample
 	failures []Failure
 	rejected []QuantityID
@@ -51,20 +51,20 @@ func (r *Reading) Reset() {
 // Add adds a sample, unless s has had one in this reading already. A value outside the bounds of s (NaN is) is not
 // shown but counted as rejected.
 func (r *Reading) Add(s *Series, v float64) {
-	if s.closed == r.seq {
+	if r.Closed(s) {
 		return
 	}
 	if !(v >= s.Min && v <= s.Max) {
 		r.Reject(s)
 		return
 	}
-	s.closed = r.seq
+	s.closedBy, s.closed = r, r.seq
 	r.samples = append(r.samples, Sample{s, v})
 }
 
 // Reject counts a value outside what physics allows which is no number at all (too large, none of a list).
 func (r *Reading) Reject(s *Series) {
-	if s.closed == r.seq {
+	if r.Closed(s) {
 		return
 	}
 	r.rejected = append(r.rejected, s.Q)
@@ -73,19 +73,19 @@ func (r *Reading) Reject(s *Series) {
 
 // Close keeps every source further down from filling s: its best source is broken, which must not be hidden.
 func (r *Reading) Close(s *Series) {
-	if s.closed == r.seq {
+	if r.Closed(s) {
 		return
 	}
-	s.closed = r.seq
+	s.closedBy, s.closed = r, r.seq
 	r.closed = append(r.closed, s)
 }
 
 // Closed says whether s has had its say in this reading: a sample, a rejection or a failure.
-func (r *Reading) Closed(s *Series) bool { return s.closed == r.seq }
+func (r *Reading) Closed(s *Series) bool { return s.closedBy == r && s.closed == r.seq }
 
 // Value is the value of s in this reading, and whether it has one.
 func (r *Reading) Value(s *Series) (float64, bool) {
-	if s == nil || s.closed != r.seq {
+	if s == nil || !r.Closed(s) {
 		return 0, false
 	}
 	for _, list := range [2][]Sample{r.samples, r.kept} {

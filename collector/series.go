@@ -10,7 +10,9 @@ type Series struct {
 	// Created is when a counter of EpochProcess stood at zero, in Unix seconds. Zero: not told.
 	Created float64
 
-	closed uint64 // the Reading (by its seq) in which s has had its say; owned by the worker of the device
+	// The Reading, and which of its readings, in which s has had its say; owned by the worker of the device.
+	closedBy *Reading
+	closed   uint64
 }
 
 // Sample is one value of one series.
