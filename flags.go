@@ -1,0 +1,241 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"gpu_exporter/exporter"
+	"gpu_exporter/internal/logging"
+)
+
+// options are the flags of all commands.
+type options struct {
+	logLevel    slog.Level
+	logLevelSet bool // by flag or environment
+
+	interval, deadline, rescan, forgetAfter time.Duration
+
+	sysfs, procfs, rootfs string
+	rootfsSet             bool
+	amd, firmware         bool
+
+	web              *web.FlagConfig
+	telemetryPath    string
+	timeoutOffset    time.Duration
+	maxRequests      int
+	include, exclude *regexp.Regexp
+	runtimeMetrics   bool
+
+	once struct {
+		format   string
+		samples  int
+		interval time.Duration
+		out      string
+	}
+}
+
+// legacyInterval is the variable of the service that this one replaces; it counts when neither the flag nor its own
+// variable is set.
+const legacyInterval = "GPU_POLLING_INTERVAL"
+
+// newApp defines the flags. Those of the exporter belong to the application, not to serve, so that one argument file and
+// one environment serve all commands.
+func newApp(o *options) *kingpin.Application {
+	app := kingpin.New("gpu_exporter", "Prometheus exporter for GPUs: temperature, load, memory, clocks, power, fans and health of every card.")
+	app.Version(version.Print("gpu_exporter"))
+	app.HelpFlag.Short('h')
+	for _, name := range []string{
+		"help", "help-long", "help-man", "version", "completion-bash", "completion-script-bash", "completion-script-zsh",
+	} {
+		app.GetFlag(name).NoEnvar() // GPU_EXPORTER_VERSION may well mean something else
+	}
+	app.DefaultEnvars()
+
+	webFlags(app, o)
+	collectorFlags(app, o)
+	app.Flag("log.level", "Least severity that is logged: debug, info, warn or error.").Default("info").
+		HintOptions("debug", "info", "warn", "error").SetValue(newValue("log.level", &o.logLevel, logging.Level))
+
+	app.Command("serve", "Serve /metrics; this is done without a command too.")
+	onceFlags(app.Command("once", "Print a reading of all GPUs and exit: 0 if there is a GPU, whatever its state, else 1."), o)
+	return app
+}
+
+func webFlags(app *kingpin.Application, o *options) {
+	o.web = kingpinflag.AddFlags(app, ":5009")
+	app.GetFlag("web.listen-address").Help("Address and port to listen on, such as :5009 or [::1]:5009; may be repeated.")
+	if f := app.GetFlag("web.systemd-socket"); f != nil { // Linux only
+		f.Help("Take the sockets that systemd passes instead of opening --web.listen-address.")
+	}
+	app.GetFlag("web.config.file").PlaceHolder("FILE").Help("File that turns on TLS, client certificates, passwords and a rate limit (Prometheus web configuration), since without one everybody who reaches the port may read.")
+	app.Flag("web.telemetry-path", "Path of the metrics, for a proxy that wants another.").
+		Default(exporter.DefaultTelemetryPath).SetValue(newValue("web.telemetry-path", &o.telemetryPath, telemetryPath))
+	app.Flag("web.timeout-offset", "Seconds kept back of the scrape timeout that Prometheus tells, so that the answer arrives within it.").
+		Default("0.25s").SetValue(newValue("web.timeout-offset", &o.timeoutOffset, within(0, time.Minute, "0 to 1m")))
+	app.Flag("web.max-requests", "Scrapes that may run at once; further ones get 503, so that a flood does not use up the machine. 0: no limit.").
+		Default(fmt.Sprint(exporter.DefaultMaxRequests)).SetValue(newValue("web.max-requests", &o.maxRequests, count(0)))
+	app.Flag("web.runtime-metrics", "Serve go_* and process_* metrics of the exporter itself too.").
+		SetValue(newSwitch("web.runtime-metrics", &o.runtimeMetrics))
+	app.Flag("metrics.include", "Regular expression for whole names of GPU metrics to serve, to store fewer series; may be repeated. gpu_info, gpu_up and gpu_state are always served.").
+		PlaceHolder("REGEXP").SetValue(newPatterns("metrics.include", &o.include))
+	app.Flag("metrics.exclude", "Regular expression for whole names of GPU metrics to leave out; may be repeated, wins over --metrics.include.").
+		PlaceHolder("REGEXP").SetValue(newPatterns("metrics.exclude", &o.exclude))
+}
+
+func collectorFlags(app *kingpin.Application, o *options) {
+	app.Flag("polling.interval", "Time between readings, 200ms to 5m, or 0 to read only when a scrape asks.").
+		Default("1s").SetValue(newValue("polling.interval", &o.interval, pollingInterval))
+	app.Flag("polling.deadline", "Time after which a GPU that has not answered counts as hung, 10ms to 1m.").
+		Default("2s").SetValue(newValue("polling.deadline", &o.deadline, within(10*time.Millisecond, time.Minute, "10ms to 1m")))
+	app.Flag("rescan.interval", "Time between searches for GPUs that came, went or got their driver anew, 200ms to 1h.").
+		Default("30s").SetValue(newValue("rescan.interval", &o.rescan, within(200*time.Millisecond, time.Hour, "200ms to 1h")))
+	app.Flag("forget-after", "Time for which a lost GPU is still told of, so that an alert on it does not end by itself.").
+		Default("1h").SetValue(newValue("forget-after", &o.forgetAfter, within(time.Second, 8760*time.Hour, "1s to 8760h")))
+	app.Flag("path.sysfs", "Folder where sysfs is mounted, another than /sys in some containers.").
+		Default("/sys").SetValue(newValue("path.sysfs", &o.sysfs, folder))
+	app.Flag("path.procfs", "Folder where procfs is mounted.").
+		Default("/proc").SetValue(newValue("path.procfs", &o.procfs, folder))
+	app.Flag("path.rootfs", "Folder where the root of the host is mounted, for its lists of GPU names; unless it is given, none is read when --path.sysfs is not /sys.").
+		Default("/").IsSetByUser(&o.rootfsSet).SetValue(newValue("path.rootfs", &o.rootfs, folder))
+	app.Flag("collector.amd", "Read AMD GPUs.").Default("true").SetValue(newSwitch("collector.amd", &o.amd))
+	app.Flag("collector.firmware", "Read firmware versions too (gpu_firmware_info), some dozen series a GPU.").
+		SetValue(newSwitch("collector.firmware", &o.firmware))
+}
+
+func onceFlags(cmd *kingpin.CmdClause, o *options) {
+	cmd.Flag("format", "What is printed: prom (text format, the last sample only), json (the body of GET /gpus, one line a sample), csv or table.").
+		Default("table").Envar("GPU_EXPORTER_ONCE_FORMAT").HintOptions(formats...).
+		SetValue(newValue("format", &o.once.format, oneOf(formats...)))
+	cmd.Flag("samples", "Number of readings.").
+		Default("1").Envar("GPU_EXPORTER_ONCE_SAMPLES").SetValue(newValue("samples", &o.once.samples, count(1)))
+	cmd.Flag("interval", "Time between readings.").
+		Default("1s").Envar("GPU_EXPORTER_ONCE_INTERVAL").SetValue(newValue("interval", &o.once.interval, within(0, 24*time.Hour, "0 to 24h")))
+	cmd.Flag("out", "File to write instead of standard output; it is renamed into place when it is whole, as the textfile collector of node_exporter needs it.").
+		Envar("GPU_EXPORTER_ONCE_OUT").PlaceHolder("FILE").StringVar(&o.once.out)
+}
+
+// parse reads the command line and the environment. The command is empty where help was asked for and printed.
+func parse(args []string, p program) (string, *options, error) {
+	o := &options{}
+	app := newApp(o)
+	ended := false
+	app.Terminate(func(int) { ended = true }).UsageWriter(p.out).ErrorWriter(p.err)
+	intervalSet := false
+	app.GetFlag("polling.interval").IsSetByUser(&intervalSet)
+	app.GetFlag("log.level").IsSetByUser(&o.logLevelSet)
+	app.GetFlag("path.rootfs").IsSetByUser(&o.rootfsSet)
+
+	context, err := app.ParseContext(args)
+	switch {
+	case asked(context, app.GetFlag("completion-bash")): // of a line that may end anywhere
+	case err != nil && context.SelectedCommand == nil && context.Peek().Type == kingpin.TokenArg:
+		return "", nil, fmt.Errorf("unknown command %q: take serve or once", context.Peek())
+	case err != nil:
+		return "", nil, err
+	}
+	if printed, err := help(app, context); printed || err != nil {
+		return "", nil, err
+	}
+	if context.SelectedCommand == nil && !asked(context, app.HelpFlag) {
+		// Not Default() of kingpin: with one, a flag at the end whose value was forgotten goes unnoticed.
+		args = append([]string{"serve"}, args...)
+	}
+	command, err := app.Parse(args)
+	if ended {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	o.logLevelSet = o.logLevelSet || os.Getenv("GPU_EXPORTER_LOG_LEVEL") != ""
+	o.rootfsSet = o.rootfsSet || os.Getenv("GPU_EXPORTER_PATH_ROOTFS") != ""
+	if v := os.Getenv(legacyInterval); v != "" && !intervalSet && os.Getenv("GPU_EXPORTER_POLLING_INTERVAL") == "" {
+		if o.interval, err = pollingInterval(v); err != nil {
+			return "", nil, fmt.Errorf("%s=%s: %w", legacyInterval, v, err)
+		}
+	}
+	return command, o, o.check()
+}
+
+// asked says whether the flag stands on the command line.
+func asked(context *kingpin.ParseContext, flag *kingpin.FlagClause) bool {
+	return slices.ContainsFunc(context.Elements, func(e *kingpin.ParseElement) bool { return e.Clause == flag })
+}
+
+// help prints what the hidden flags ask for, which kingpin would send to the standard output of the process.
+func help(app *kingpin.Application, context *kingpin.ParseContext) (bool, error) {
+	for name, template := range map[string]string{
+		"help-long":              kingpin.LongHelpTemplate,
+		"help-man":               manTemplate(),
+		"completion-script-bash": kingpin.BashCompletionTemplate,
+		"completion-script-zsh":  kingpin.ZshCompletionTemplate,
+	} {
+		if asked(context, app.GetFlag(name)) {
+			return true, app.UsageForContextWithTemplate(context, 2, template)
+		}
+	}
+	return false, nil
+}
+
+// manTemplate is kingpin's but for the head, where the many lines of the version have no place, and the line that
+// whatis shows.
+func manTemplate() string {
+	return strings.NewReplacer(
+		`.TH {{.App.Name}} 1 {{.App.Version}} "{{.App.Author}}"`, fmt.Sprintf(`.TH {{.App.Name}} 1 "" "{{.App.Name}} %s"`, version.Version),
+		".SH \"NAME\"\n{{.App.Name}}\n", ".SH \"NAME\"\n{{.App.Name}} \\- Prometheus exporter for GPUs\n",
+	).Replace(kingpin.ManPageTemplate)
+}
+
+// check refuses what no single flag can.
+func (o *options) check() error {
+	for _, address := range *o.web.WebListenAddresses {
+		if _, _, err := net.SplitHostPort(address); err != nil || strings.Contains(address, "://") {
+			return fmt.Errorf("--web.listen-address=%s: write host:port or :port", address)
+		}
+	}
+	return nil
+}
+
+// hostRoot is the folder below which lists of names may be read; none where the GPUs are not those of this host.
+func (o *options) hostRoot() string {
+	if !o.rootfsSet && filepath.Clean(o.sysfs) != "/sys" {
+		return ""
+	}
+	return o.rootfs
+}
+
+func telemetryPath(s string) (string, error) {
+	if len(s) < 2 || s[0] != '/' || path.Clean(s) != s || strings.ContainsAny(s, "{}?#% \t") {
+		return "", fmt.Errorf("write a path such as /metrics, not / itself")
+	}
+	return s, nil
+}
+
+func folder(s string) (string, error) {
+	if s == "" {
+		return "", fmt.Errorf("write the path of a folder")
+	}
+	return s, nil
+}
+
+func oneOf(words ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if !slices.Contains(words, s) {
+			return "", fmt.Errorf("take one of %s", strings.Join(words, ", "))
+		}
+		return s, nil
+	}
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+
+	"gpu_exporter/collector/amd"
+)
+
+// readers are the probes that the flags leave on. Where two find the same GPU, the first has it.
+func readers(o *options, log *slog.Logger) []reader {
+	var list []reader
+	if o.amd {
+		list = append(list, reader{amd.New(amd.Options{
+			Sysfs:    o.sysfs,
+			Procfs:   o.procfs,
+			HostRoot: o.hostRoot(),
+			Firmware: o.firmware,
+			Log:      log,
+		}), []string{"sysfs"}})
+	}
+	return list
+}
+
+// checkPaths logs a folder that is missing. That is no error: the machine may get its first GPU driver later.
+func checkPaths(o *options, log *slog.Logger) {
+	for _, at := range [...]struct{ flag, path string }{{"--path.sysfs", o.sysfs}, {"--path.procfs", o.procfs}} {
+		if _, err := os.Stat(at.path); err != nil {
+			log.Warn("folder is missing, what is read from it will be too", "flag", at.flag, "err", err)
+		}
+	}
+}
