@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"gpu_exporter/internal/hwcase"
+)
+
+// server is a running gpu_exporter, the real binary.
+type server struct {
+	url string
+	pid int
+
+	mu  sync.Mutex
+	log strings.Builder
+	end func()
+}
+
+// startServer serves a tree on a free port of loopback, or on the address among the flags.
+func startServer(t testing.TB, tree string, flags ...string) *server {
+	t.Helper()
+	args := append([]string{"--web.listen-address=127.0.0.1:0", "--path.sysfs=" + filepath.Join(tree, "sys"),
+		"--path.procfs=" + filepath.Join(tree, "proc")}, flags...)
+	if strings.Contains(strings.Join(flags, " "), "--web.listen-address") {
+		args = args[1:]
+	}
+	cmd := exec.Command(realBinary(t), args...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{pid: cmd.Process.Pid}
+	address := make(chan string, 1)
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			s.mu.Lock()
+			s.log.WriteString(lines.Text() + "\n")
+			s.mu.Unlock()
+			if _, rest, ok := strings.Cut(lines.Text(), "msg=listening address="); ok {
+				a, _, _ := strings.Cut(rest, " ")
+				address <- a
+			}
+		}
+	}()
+	s.end = sync.OnceFunc(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-drained
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("gpu_exporter %v: %v\n%s", args, err, s.logged())
+		}
+	})
+	t.Cleanup(s.end)
+	select {
+	case a := <-address:
+		s.url = "http://" + a
+	case <-drained:
+		t.Fatalf("gpu_exporter %v ended:\n%s", args, s.logged())
+	case <-time.After(patience):
+		t.Fatalf("gpu_exporter %v does not listen:\n%s", args, s.logged())
+	}
+	return s
+}
+
+// logged is what the server has logged so far.
+func (s *server) logged() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.String()
+}
+
+// scrape is one scrape in the text format.
+func (s *server) scrape(t testing.TB) hwcase.Samples {
+	t.Helper()
+	answer, err := http.Get(s.url + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("scrape: %s, %v\n%s", answer.Status, err, body)
+	}
+	// Histograms are not compared here, and hwcase knows gauges and counters only.
+	samples, err := hwcase.Parse(string(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return samples
+}
+
+// patience is how long a test waits for a condition before it says that it will not come.
+const patience = 30 * time.Second
+
+// until scrapes until the condition holds.
+func (s *server) until(t testing.TB, what string, holds func(hwcase.Samples) bool) hwcase.Samples {
+	t.Helper()
+	pause := time.NewTicker(20 * time.Millisecond)
+	defer pause.Stop()
+	for end := time.After(patience); ; {
+		samples := s.scrape(t)
+		if holds(samples) {
+			return samples
+		}
+		select {
+		case <-pause.C:
+		case <-end:
+			t.Fatalf("not seen: %s\nlast scrape: %v\n%s", what, samples, s.logged())
+		}
+	}
+}
+
+// overwrite changes a file in place, as a driver changes what a file says: a kept descriptor sees it.
+func overwrite(t testing.TB, path, text string) {
+	t.Helper()
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) > len(old) {
+		t.Fatalf("%s: %q does not fit in place of %q", path, text, old)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte(text+strings.Repeat(" ", len(old)-len(text))), 0); err != nil {
+		t.Fatal(err)
+	}
+}
