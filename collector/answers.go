@@ -20,6 +20,7 @@ func (l *loop) answered(a answer) {
 	w.busy, w.hung, w.suspect = false, false, false
 	if a.err != nil || late {
 		w.rescan = w.rescan || w.rescans // nobody has looked for missing files
+		w.reload = w.reload || w.reloads
 	}
 	switch {
 	case w.gpu == nil: // dismissed: it closes its Device now
@@ -113,6 +114,7 @@ func (l *loop) take(g *gpu, r *Reading, a answer) Result {
 	}
 	s := &g.status
 	s.State, s.Up, s.At, s.Samples, s.Failures = StateOK, true, a.end, nil, nil
+	s.Origins = r.Origins
 	if len(r.keptFailures)+len(r.failures) > 0 {
 		s.State, s.Failures = StatePartial, slices.Concat(r.keptFailures, r.failures)
 	}

@@ -20,6 +20,7 @@ type finder struct {
 	busy    bool // a discovery has not come back
 	awaited bool // by the open round
 	failing bool // the last discovery had an error or is late, which was logged
+	last    ProbeStatus
 }
 
 type job struct {
@@ -37,7 +38,7 @@ type list struct {
 var errLate = errors.New("no answer by the deadline")
 
 func startFinder(ctx context.Context, i int, p Probe, deadline time.Duration, lists chan<- list) *finder {
-	f := &finder{probe: p, jobs: make(chan job, 2), done: make(chan struct{})}
+	f := &finder{probe: p, last: ProbeStatus{Name: p.Name()}, jobs: make(chan job, 2), done: make(chan struct{})}
 	go f.run(ctx, i, deadline, lists)
 	return f
 }
@@ -104,9 +105,11 @@ func (l *loop) beginRound(ctx context.Context, now time.Time) {
 func (l *loop) found(ctx context.Context, li list, now time.Time) {
 	f := l.finders[li.probe]
 	f.busy = false
+	f.last = ProbeStatus{Name: f.last.Name, At: now, Found: len(li.devices), Err: li.err}
 	l.complain(f, li.err)
 	if !f.awaited {
 		l.merge(ctx, []list{li}, now)
+		l.reportProbes()
 		return
 	}
 	f.awaited = false
@@ -123,14 +126,24 @@ func (l *loop) endRound(ctx context.Context, now time.Time) {
 	for _, f := range l.finders {
 		if f.awaited {
 			f.awaited, l.round.ok = false, false
+			f.last.At, f.last.Err = now, errLate
 			l.complain(f, errLate)
 		}
 	}
 	l.merge(ctx, l.round.lists, now)
+	l.reportProbes()
 	l.o.Observer.Rescanned(l.round.ok)
 	l.round = round{}
 	if !l.ready {
 		l.ready, l.nextCycle = true, now
+	}
+}
+
+// reportProbes makes the list that the next snapshots share.
+func (l *loop) reportProbes() {
+	l.probed = make([]ProbeStatus, len(l.finders))
+	for i, f := range l.finders {
+		l.probed[i] = f.last
 	}
 }
 

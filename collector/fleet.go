@@ -110,13 +110,26 @@ func (l *loop) unlist(g *gpu, now time.Time) {
 		return
 	}
 	l.vacate(g, now)
-	if g.forgotten {
+	if g.forgotten || g.status.Source == simulation { // what never existed is not lost
+		if l.standard == g {
+			l.standard = nil
+		}
 		l.remove(g)
+		l.urgent = true
 		return
 	}
 	l.lose(g, StateGone, now)
 	l.tell(g, now)
 	l.urgent = true
+}
+
+// renewPlans has all plans made anew at the next reads.
+func (l *loop) renewPlans() {
+	for _, g := range l.gpus {
+		if g.worker != nil {
+			g.worker.reload = true
+		}
+	}
 }
 
 // vacate dismisses the worker of g, if it has one.

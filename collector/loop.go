@@ -30,6 +30,7 @@ type loop struct {
 	nextRescan   time.Time
 	rescanWanted bool
 	refused      bool // a worker, see room
+	probed       []ProbeStatus
 	ready        bool // the first discovery has ended
 
 	running   bool // a cycle
@@ -103,7 +104,7 @@ func (l *loop) begin(now time.Time) {
 	switch {
 	case l.running || !l.ready:
 		return
-	case l.o.Interval == 0 && len(l.waiters) == 0:
+	case l.o.Interval == 0 && len(l.waiters) == 0 && l.seq > 0: // the first cycle is for nobody
 		return
 	case l.o.Interval > 0 && now.Before(l.nextCycle):
 		return
@@ -163,7 +164,7 @@ func (l *loop) publish(now time.Time) {
 		}
 	}
 	l.seq++
-	s := &Snapshot{Seq: l.seq, At: now, Devices: make([]Status, 0, shown), Default: -1}
+	s := &Snapshot{Seq: l.seq, At: now, Devices: make([]Status, 0, shown), Default: -1, Probes: l.probed}
 	all := make([]Sample, 0, samples)
 	for _, g := range l.gpus {
 		if g.fresh {

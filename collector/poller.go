@@ -9,7 +9,7 @@ import (
 
 // Options set the pace of a Poller.
 type Options struct {
-	Interval    time.Duration // between cycles; 0: a cycle only when Fresh asks for one
+	Interval    time.Duration // between cycles; 0: after the first, a cycle only when Fresh asks for one
 	Deadline    time.Duration // a device that has not answered by then is hung; 0: 2 s
 	Rescan      time.Duration // between discoveries; 0: 30 s
 	ForgetAfter time.Duration // how long a lost GPU is told of; 0: 1 h
@@ -26,6 +26,8 @@ type Poller struct {
 	first       chan struct{}      // closed when latest has its first snapshot
 	ended       chan struct{}      // closed when Run ends
 	rescan      chan struct{}      // of depth one: a discovery is wanted
+	reload      chan struct{}      // likewise, and everything is to be opened anew
+	pings       chan chan struct{} // Alive asks by a channel that is closed when the loop has its turn
 	cycles      chan chan struct{} // Fresh asks for a cycle by a channel that is closed when it has published
 	subscribers subscribers
 }
@@ -54,6 +56,8 @@ func NewPoller(o Options, probes ...Probe) *Poller {
 		first:  make(chan struct{}),
 		ended:  make(chan struct{}),
 		rescan: make(chan struct{}, 1),
+		reload: make(chan struct{}, 1),
+		pings:  make(chan chan struct{}),
 		cycles: make(chan chan struct{}),
 	}
 }
@@ -78,6 +82,11 @@ func (p *Poller) Run(ctx context.Context) {
 			l.found(ctx, li, time.Now())
 		case <-p.rescan:
 			l.rescanWanted = true
+		case <-p.reload:
+			l.rescanWanted = true
+			l.renewPlans()
+		case ping := <-p.pings:
+			close(ping)
 		case waiter := <-p.cycles:
 			l.waiters = append(l.waiters, waiter)
 		}
@@ -124,6 +133,28 @@ func (p *Poller) Rescan() {
 	case p.rescan <- struct{}{}:
 	default:
 	}
+}
+
+// Reload has every GPU looked for, and every plan made anew: whatever was opened is opened again. It never blocks.
+func (p *Poller) Reload() {
+	select {
+	case p.reload <- struct{}{}:
+	default:
+	}
+}
+
+// Alive says whether the loop of Run has a turn before ctx ends: a watchdog asks this.
+func (p *Poller) Alive(ctx context.Context) bool {
+	turn := make(chan struct{})
+	select {
+	case p.pings <- turn:
+	case <-ctx.Done():
+		return false
+	case <-p.ended:
+		return false
+	}
+	<-turn // closed at once by whoever took it
+	return true
 }
 
 // Subscribe gives each new snapshot, the newest only where the receiver is slow. The channel is closed when ctx is done

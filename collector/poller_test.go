@@ -276,22 +276,22 @@ func TestOnDemand(t *testing.T) {
 		k := newRack(card{gpu: "a", read: func(context.Context, *Reading) error { time.Sleep(10 * time.Millisecond); return nil }})
 		r := start(t, Options{}, k)
 		pass(time.Hour)
-		if r.Latest() != nil || len(k.of("a")) != 0 {
-			t.Fatal("a cycle that nobody asked for")
+		if s := r.Latest(); s == nil || s.Seq != 1 || k.of("a")[0].reads.Load() != 1 {
+			t.Fatalf("%+v: want the one cycle at the start, and no other that nobody asked for", s)
 		}
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
-				if s := r.Fresh(t.Context()); s.Seq != 1 || len(s.Devices[0].Samples) != 1 {
+				if s := r.Fresh(t.Context()); s.Seq != 2 || len(s.Devices[0].Samples) != 1 {
 					t.Errorf("%+v", s)
 				}
 			})
 		}
 		all.Wait()
-		if n := k.of("a")[0].reads.Load(); n != 1 {
-			t.Errorf("%d reads for scrapes at one time", n)
+		if n := k.of("a")[0].reads.Load(); n != 2 {
+			t.Errorf("%d reads for scrapes at one time", n-1)
 		}
-		if s := r.Fresh(t.Context()); s.Seq != 2 {
+		if s := r.Fresh(t.Context()); s.Seq != 3 {
 			t.Errorf("snapshot %d, want a new one", s.Seq)
 		}
 	})

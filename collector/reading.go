@@ -22,12 +22,23 @@ type Failure struct {
 	Err    error
 }
 
+// Origin is one source of a GPU and the series that it may tell.
+type Origin struct {
+	Source string // the file or the call, as a person would name it
+	Tells  []*Series
+}
+
 // Reading is the scratch of one worker: what one Read of one Device gave. It never leaves the Poller, which copies its
 // samples. Sources are asked in their order of trust: the first that adds or closes a series has had the last word on
 // it in this reading, so that a source further down fills only what those above it do not tell.
 type Reading struct {
 	// Rescan is set on the first read after a rescan: files that were missing may be there now.
 	Rescan bool
+	// Reload is set on the first read after a reload was asked for: everything is to be opened anew.
+	Reload bool
+	// Origins says where samples come from, for people who look for a missing one. A device sets it, if it can tell, to a
+	// list that it never changes; Reset forgets it.
+	Origins []Origin
 
 	seq      uint64 // counts the readings
 	samples  []Sample
@@ -42,7 +53,7 @@ type Reading struct {
 
 // Reset empties r for the next read.
 func (r *Reading) Reset() {
-	r.Rescan = false
+	r.Rescan, r.Reload, r.Origins = false, false, nil
 	r.seq++
 	r.samples, r.failures, r.rejected = r.samples[:0], r.failures[:0], r.rejected[:0]
 	r.closed, r.kept, r.keptFailures = r.closed[:0], r.kept[:0], r.keptFailures[:0]

@@ -36,6 +36,15 @@ type Status struct {
 	At       time.Time
 	Samples  []Sample  // none while asleep, hung, gone or too old to be served
 	Failures []Failure // of the last reading
+	Origins  []Origin  // of the last reading, where the device can tell
+}
+
+// ProbeStatus is how the last discovery of one probe ended.
+type ProbeStatus struct {
+	Name  string
+	At    time.Time // zero: none has ended
+	Found int
+	Err   error
 }
 
 // Snapshot is what was read, of all known GPUs, in order of Index. It is immutable: whoever holds one may hold it as
@@ -45,6 +54,7 @@ type Snapshot struct {
 	At      time.Time
 	Devices []Status
 	Default int // position in Devices of the default GPU, -1 while there is none
+	Probes  []ProbeStatus
 }
 
 // Find returns the GPU that is named by its identity or uuid, in any letter case, or by its index, tried in this order;

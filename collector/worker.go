@@ -17,7 +17,7 @@ type worker struct {
 	id      instance
 	device  Device
 	reading Reading
-	asks    chan bool          // one read each; the value is Reading.Rescan; closed: end. Depth one: asking never blocks
+	asks    chan ask           // one read each; closed: end. Depth one: asking never blocks
 	cancel  context.CancelFunc // ends a read that heeds its context
 	done    chan struct{}      // closed when the Device is closed and the goroutine ends
 
@@ -29,7 +29,12 @@ type worker struct {
 	suspect bool      // made beside a stuck one and has not answered yet
 	rescan  bool      // the next read is the first one after a rescan
 	rescans bool      // the present read is
+	reload  bool      // likewise after a reload
+	reloads bool
 }
+
+// ask is what a read is to know.
+type ask struct{ rescan, reload bool }
 
 // answer is what a worker says when a read has ended, or its Device is closed.
 type answer struct {
@@ -41,7 +46,7 @@ type answer struct {
 
 // startWorker starts the goroutine. ctx is that of Run: when it is done, nobody waits for answers any more.
 func startWorker(ctx context.Context, id instance, d Device, deadline time.Duration, answers chan<- answer) *worker {
-	w := &worker{id: id, device: d, asks: make(chan bool, 1), done: make(chan struct{})}
+	w := &worker{id: id, device: d, asks: make(chan ask, 1), done: make(chan struct{})}
 	var life context.Context
 	life, w.cancel = context.WithCancel(ctx)
 	go w.run(life, ctx.Done(), deadline, answers)
@@ -56,9 +61,9 @@ func (w *worker) run(ctx context.Context, stopped <-chan struct{}, deadline time
 		case <-stopped:
 		}
 	}
-	for rescan := range w.asks {
+	for a := range w.asks {
 		w.reading.Reset()
-		w.reading.Rescan = rescan
+		w.reading.Rescan, w.reading.Reload = a.rescan, a.reload
 		begun := time.Now()
 		err := w.read(ctx, deadline)
 		tell(answer{worker: w, err: err, begun: begun, end: time.Now()})
@@ -78,7 +83,8 @@ func (w *worker) read(ctx context.Context, deadline time.Duration) error {
 func (w *worker) ask(now time.Time) {
 	w.asked, w.busy = now, true
 	w.rescans, w.rescan = w.rescan, false
-	w.asks <- w.rescans
+	w.reloads, w.reload = w.reload, false
+	w.asks <- ask{w.rescans, w.reloads}
 }
 
 // dismiss tells the worker to close its Device and end, at once or when its read comes back.
