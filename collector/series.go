@@ -1,5 +1,10 @@
 package collector
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Series is one time series of one GPU: a quantity and the values of its labels beside gpu. A device makes its Series
 // when it plans its reads and keeps them; the pointer is the identity. The exported fields are fixed from then on.
 type Series struct {
@@ -19,4 +24,18 @@ type Series struct {
 type Sample struct {
 	S *Series
 	V float64
+}
+
+// String is the series as people write it, without gpu: gpu_temperature_celsius{sensor="edge"}.
+func (s *Series) String() string {
+	var labels []string
+	for i, name := range Quantities[s.Q].Labels {
+		if s.Values[i] != "" {
+			labels = append(labels, fmt.Sprintf("%s=%q", name, s.Values[i]))
+		}
+	}
+	if len(labels) == 0 {
+		return s.Q.String()
+	}
+	return s.Q.String() + "{" + strings.Join(labels, ",") + "}"
 }

@@ -1,14 +1,15 @@
 package exporter
 
 import (
-	"compress/gzip"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/klauspost/compress/gzip"
 )
 
-// packed is an answer that goes out by gzip. promhttp could do that, but at a level which costs twice the rest of the
-// scrape for a few hundred bytes less (BenchmarkScrape).
+// packed is an answer that goes out by gzip. promhttp could do that, but by compress/gzip at its default level, which
+// takes four times as long (77 us for one card, more than the rest of the scrape) for 200 bytes less.
 type packed struct {
 	http.ResponseWriter
 	gz *gzip.Writer

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"gpu_exporter/collector"
 )
 
 func TestLanding(t *testing.T) {
@@ -15,7 +17,7 @@ func TestLanding(t *testing.T) {
 		{Pattern: "/-/reload", Methods: get405},
 		{Pattern: "/"}, {Pattern: "/{$}"},
 		{Pattern: `/"><script>alert(1)</script>`, Methods: []string{"<b>"}},
-	}).Handler
+	}, func() *collector.Snapshot { return nil }).Handler
 	w := get(page, "/")
 	body := w.Body.String()
 	for _, want := range []string{
@@ -38,5 +40,15 @@ func TestLanding(t *testing.T) {
 	etag := w.Header().Get("ETag")
 	if again := get(page, "/", "If-None-Match", etag); again.Code != http.StatusNotModified || again.Body.Len() > 0 {
 		t.Errorf("with its ETag %s: %d", etag, again.Code)
+	}
+}
+
+func TestLandingSaysThatNumbersAreMadeUp(t *testing.T) {
+	for source, want := range map[string]bool{"sysfs": false, "simulation": true} {
+		snap := &collector.Snapshot{Devices: []collector.Status{{Info: collector.Info{Source: source}}}}
+		page := LandingRoute(nil, func() *collector.Snapshot { return snap }).Handler
+		if got := strings.Contains(get(page, "/").Body.String(), "all numbers are made up"); got != want {
+			t.Errorf("source %s: banner %v, want %v", source, got, want)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package exporter
 
 import (
 	"cmp"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"math"
@@ -10,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 
@@ -50,7 +50,7 @@ func (h *metricsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case h.slots <- struct{}{}:
 			defer func() { <-h.slots }()
 		default:
-			h.self.scrapesRejected.Inc()
+			h.self.scrapesRejected.inc()
 			http.Error(w, fmt.Sprintf("more than %d scrapes at once (--web.max-requests): try again later",
 				h.o.MaxRequests), http.StatusServiceUnavailable)
 			return
@@ -87,6 +87,8 @@ func scrapeTimeout(header string, offset time.Duration) time.Duration {
 type scrape struct {
 	*set
 	self    *Self
+	own     []*dto.MetricFamily // of self.newFamilies
+	all     []*dto.MetricFamily // of the last Gather
 	handler http.Handler
 	gz      *gzip.Writer
 }
@@ -105,9 +107,8 @@ func (s *scrape) serve(w http.ResponseWriter, r *http.Request) {
 
 // Gather implements prometheus.TransactionalGatherer. The families stay as they are until the scrape is given back.
 func (s *scrape) Gather() ([]*dto.MetricFamily, func(), error) {
-	own := s.self.gather()
-	all := make([]*dto.MetricFamily, 0, len(s.gpu)+len(s.about)+len(own))
-	return append(append(append(all, s.gpu...), s.about...), own...), func() {}, nil
+	s.all = s.self.gather(append(append(s.all[:0], s.gpu...), s.about...), s.own)
+	return s.all, func() {}, nil
 }
 
 func (h *metricsHandler) take() *scrape {
@@ -116,7 +117,7 @@ func (h *metricsHandler) take() *scrape {
 		return s
 	default:
 	}
-	s := &scrape{set: newSet(&h.o), self: h.self}
+	s := &scrape{set: newSet(&h.o), self: h.self, own: h.self.newFamilies()}
 	s.gz, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // an error only for a level that does not exist
 	// No created samples in OpenMetrics text: whoever does not know them stores each as one more series, which the
 	// contract does not have. Protobuf has created timestamps in any case.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -186,7 +187,7 @@ func TestGzip(t *testing.T) {
 
 func TestMethods(t *testing.T) {
 	metrics := MetricsRoute(serving(nil), NewSelf(Options{}), Options{})
-	for _, route := range []Route{metrics, LandingRoute([]Route{metrics})} {
+	for _, route := range []Route{metrics, LandingRoute([]Route{metrics}, func() *collector.Snapshot { return nil })} {
 		for _, c := range []struct {
 			method string
 			code   int
@@ -308,6 +309,7 @@ func TestParallelScrapes(t *testing.T) {
 			for j := range 3 {
 				source.snap.Store(numbered(i*3+j, list))
 				self.Read("sysfs", collector.ResultOK, time.Millisecond)
+				self.Rejected(fmt.Sprint("source", i), collector.Power) // a series that is new to all of them
 				var body string
 				if i%2 == 0 {
 					body = get(h, "/metrics").Body.String()
@@ -323,7 +325,7 @@ func TestParallelScrapes(t *testing.T) {
 		})
 	}
 	scrapes.Wait()
-	if got := testutil.ToFloat64(self.reads.WithLabelValues("sysfs", "ok")); got != 300 {
+	if got := testutil.ToFloat64(self.reads.with("ok", "sysfs").(prometheus.Collector)); got != 300 {
 		t.Errorf("%v reads were counted, want 300", got)
 	}
 }

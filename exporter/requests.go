@@ -5,16 +5,13 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // CountRequests wraps the handler of a route so that its answers are counted by their code, when the header goes out: a
 // WebSocket lives for hours after that. route is the pattern, never a path that a client can make up.
 func (s *Self) CountRequests(route string, next http.Handler) http.Handler {
-	answers := s.requests.MustCurryWith(prometheus.Labels{"route": route})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &countingWriter{ResponseWriter: w, answers: answers}
+		c := &countingWriter{ResponseWriter: w, requests: s.requests, route: route}
 		code := http.StatusInternalServerError // a panic
 		defer func() { c.count(code) }()
 		next.ServeHTTP(c, r)
@@ -25,8 +22,9 @@ func (s *Self) CountRequests(route string, next http.Handler) http.Handler {
 // countingWriter counts the first code that ends the header. It hands on what WebSockets and streams need of a writer.
 type countingWriter struct {
 	http.ResponseWriter
-	answers *prometheus.CounterVec
-	counted bool
+	requests *vector
+	route    string
+	counted  bool
 }
 
 func (w *countingWriter) count(code int) {
@@ -34,7 +32,7 @@ func (w *countingWriter) count(code int) {
 		return
 	}
 	w.counted = true
-	w.answers.WithLabelValues(strconv.Itoa(code)).Inc()
+	w.requests.inc(strconv.Itoa(code), w.route)
 }
 
 func (w *countingWriter) WriteHeader(code int) {

@@ -2,6 +2,8 @@ package exporter
 
 import (
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,21 +22,16 @@ var durationBuckets = []float64{0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0
 // Self counts what the exporter does. It is the Observer of the Poller. What it tells of the snapshot that is served
 // (devices, time of the reading) stands in the family sets.
 type Self struct {
-	registry *prometheus.Registry
-	log      *slog.Logger
-	failing  atomic.Bool // the last gathering had an error
+	requests, durations, errors, reads, rejected, rescans, scrapesRejected, restarts *vector
 
-	reads           *prometheus.CounterVec
-	durations       *prometheus.HistogramVec
-	errors          *prometheus.CounterVec
-	rejected        *prometheus.CounterVec
-	rescans         *prometheus.CounterVec
-	restarts        *prometheus.CounterVec
-	scrapesRejected prometheus.Counter
-	requests        *prometheus.CounterVec
+	vectors  []*vector            // these and what others added, by name
+	build    []*dto.MetricFamily  // gpu_exporter_build_info, which never changes
+	registry *prometheus.Registry // what Go tells of the process
+	failing  atomic.Bool          // the last gathering had an error
+	log      *slog.Logger
 
 	mu      sync.Mutex // guards sources
-	sources map[string]*sourceMetrics
+	sources map[string]bool
 }
 
 var _ collector.Observer = (*Self)(nil)
@@ -43,68 +40,85 @@ var _ collector.Observer = (*Self)(nil)
 // first event.
 func NewSelf(o Options, sources ...string) *Self {
 	s := &Self{
-		registry: prometheus.NewRegistry(),
-		log:      o.Log,
-		reads:    counters("reads_total", "Reads by how they ended, one per GPU and cycle.", "source", "result"),
-		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:                            "gpu_exporter_read_duration_seconds",
-			Help:                            "Duration of the reads of a GPU.",
-			Buckets:                         durationBuckets,
-			NativeHistogramBucketFactor:     1.1,
-			NativeHistogramMaxBucketNumber:  100,
-			NativeHistogramMinResetDuration: time.Hour,
-		}, []string{"source"}),
-		errors:   counters("read_errors_total", "Parts of readings that could not be had.", "source", "kind"),
-		rejected: counters("rejected_readings_total", "Values outside the bounds of physics.", "source", "quantity"),
-		rescans:  counters("rescans_total", "Searches for GPUs by how they ended.", "result"),
-		restarts: counters("worker_restarts_total", "Child processes and workers that were replaced.", "source", "reason"),
-		scrapesRejected: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "gpu_exporter_scrapes_rejected_total",
-			Help: "Scrapes that were refused since too many ran at once.",
-		}),
-		requests: counters("http_requests_total", "HTTP requests by route and status code.", "route", "code"),
-		sources:  map[string]*sourceMetrics{},
+		requests:        counters("http_requests_total", "HTTP requests by route and status code.", "code", "route"),
+		durations:       durations("read_duration_seconds", "Duration of the reads of a GPU.", "source"),
+		errors:          counters("read_errors_total", "Parts of readings that could not be had.", "kind", "source"),
+		reads:           counters("reads_total", "Reads by how they ended, one per GPU and cycle.", "result", "source"),
+		rejected:        counters("rejected_readings_total", "Values outside the bounds of physics.", "quantity", "source"),
+		rescans:         counters("rescans_total", "Searches for GPUs by how they ended.", "result"),
+		scrapesRejected: counters("scrapes_rejected_total", "Scrapes that were refused since too many ran at once."),
+		restarts:        counters("worker_restarts_total", "Child processes and workers that were replaced.", "reason", "source"),
+		registry:        prometheus.NewRegistry(),
+		log:             o.Log,
+		sources:         map[string]bool{},
 	}
+	s.add(s.requests, s.durations, s.errors, s.reads, s.rejected, s.rescans, s.scrapesRejected, s.restarts)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.registry.MustRegister(s.reads, s.durations, s.errors, s.rejected, s.rescans, s.restarts, s.scrapesRejected,
-		s.requests, versioncollector.NewCollector("gpu_exporter"))
+	build := prometheus.NewRegistry()
+	build.MustRegister(versioncollector.NewCollector("gpu_exporter"))
+	s.build, _ = build.Gather() // an error only from collectors that break
 	if o.RuntimeMetrics {
 		s.registry.MustRegister(collectors.NewGoCollector(),
 			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
+	s.scrapesRejected.with()
 	for _, result := range []string{"ok", "error"} {
-		s.rescans.WithLabelValues(result)
+		s.rescans.with(result)
 	}
 	for _, source := range sources {
-		s.of(source)
+		s.begin(source)
 	}
 	return s
 }
 
-func counters(name, help string, labels ...string) *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gpu_exporter_" + name, Help: help}, labels)
+// add has more families served. It must not be called after the first scrape.
+func (s *Self) add(vectors ...*vector) {
+	s.vectors = append(s.vectors, vectors...)
+	slices.SortFunc(s.vectors, func(a, b *vector) int { return strings.Compare(a.name, b.name) })
+}
+
+// begin has the counters of a source stand at 0 for all that may come of it.
+func (s *Self) begin(source string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sources[source] {
+		return
+	}
+	s.sources[source] = true
+	s.durations.with(source)
+	for _, result := range collector.Results {
+		s.reads.with(string(result), source)
+	}
+	for _, kind := range collector.FailureKinds {
+		s.errors.with(string(kind), source)
+	}
+	for _, reason := range collector.RestartReasons {
+		s.restarts.with(string(reason), source)
+	}
 }
 
 // Read implements collector.Observer.
 func (s *Self) Read(source string, result collector.Result, took time.Duration) {
-	m := s.of(source)
-	m.reads.inc(result)
-	m.durations.Observe(took.Seconds())
+	s.begin(source)
+	s.reads.inc(string(result), source)
+	s.durations.observe(took, source)
 }
 
 // Failed implements collector.Observer.
-func (s *Self) Failed(source string, kind collector.FailureKind) { s.of(source).errors.inc(kind) }
+func (s *Self) Failed(source string, kind collector.FailureKind) {
+	s.begin(source)
+	s.errors.inc(string(kind), source)
+}
 
 // Rejected implements collector.Observer.
-func (s *Self) Rejected(source string, q collector.QuantityID) {
-	s.rejected.WithLabelValues(source, q.String()).Inc()
-}
+func (s *Self) Rejected(source string, q collector.QuantityID) { s.rejected.inc(q.String(), source) }
 
 // Restarted implements collector.Observer.
 func (s *Self) Restarted(source string, reason collector.RestartReason) {
-	s.of(source).restarts.inc(reason)
+	s.begin(source)
+	s.restarts.inc(string(reason), source)
 }
 
 // Rescanned implements collector.Observer.
@@ -113,65 +127,31 @@ func (s *Self) Rescanned(ok bool) {
 	if ok {
 		result = "ok"
 	}
-	s.rescans.WithLabelValues(result).Inc()
+	s.rescans.inc(result)
 }
 
-// gather returns what was counted. An error costs the families that it concerns, not the scrape.
-func (s *Self) gather() []*dto.MetricFamily {
-	families, err := s.registry.Gather()
+// newFamilies makes what gather puts its numbers into: one for each that calls it at the same time.
+func (s *Self) newFamilies() []*dto.MetricFamily {
+	own := make([]*dto.MetricFamily, len(s.vectors))
+	for i, v := range s.vectors {
+		own[i] = newFamily(v.name, v.help, v.kind)
+	}
+	return own
+}
+
+// gather appends to dst what was counted, put into own, which newFamilies made, and what else the exporter tells of
+// itself. An error costs the families that it concerns, not the scrape.
+func (s *Self) gather(dst, own []*dto.MetricFamily) []*dto.MetricFamily {
+	for i, v := range s.vectors {
+		v.write(own[i])
+	}
+	dst = appendFilled(append(dst, s.build...), own...)
+	runtime, err := s.registry.Gather()
 	switch was := s.failing.Swap(err != nil); {
 	case err != nil && !was:
 		s.log.Error("own metrics are incomplete", "err", err)
 	case err == nil && was:
 		s.log.Info("own metrics are complete again")
 	}
-	return families
-}
-
-// sourceMetrics are the children of one source, looked up once.
-type sourceMetrics struct {
-	reads     children[collector.Result]
-	errors    children[collector.FailureKind]
-	restarts  children[collector.RestartReason]
-	durations prometheus.Observer
-}
-
-func (s *Self) of(source string) *sourceMetrics {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := s.sources[source]
-	if m == nil {
-		m = &sourceMetrics{
-			reads:     newChildren(s.reads, source, collector.Results[:]),
-			errors:    newChildren(s.errors, source, collector.FailureKinds[:]),
-			restarts:  newChildren(s.restarts, source, collector.RestartReasons[:]),
-			durations: s.durations.WithLabelValues(source),
-		}
-		s.sources[source] = m
-	}
-	return m
-}
-
-// children are the counters of one source by a label that has a fixed list of values.
-type children[K ~string] struct {
-	vec    *prometheus.CounterVec
-	source string
-	known  map[K]prometheus.Counter
-}
-
-func newChildren[K ~string](vec *prometheus.CounterVec, source string, keys []K) children[K] {
-	c := children[K]{vec, source, map[K]prometheus.Counter{}}
-	for _, k := range keys {
-		c.known[k] = vec.WithLabelValues(source, string(k))
-	}
-	return c
-}
-
-// inc counts what is not in the list too: a wrong word in the metrics is better than a lost event.
-func (c children[K]) inc(k K) {
-	if counter := c.known[k]; counter != nil {
-		counter.Inc()
-		return
-	}
-	c.vec.WithLabelValues(c.source, string(k)).Inc()
+	return append(dst, runtime...)
 }

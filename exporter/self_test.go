@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
 	"gpu_exporter/collector"
@@ -20,7 +21,7 @@ import (
 func told(t *testing.T, self *Self, prefixes ...string) string {
 	t.Helper()
 	var b strings.Builder
-	for _, f := range self.gather() {
+	for _, f := range self.gather(nil, self.newFamilies()) {
 		for _, p := range prefixes {
 			if !strings.HasPrefix(f.GetName(), p) {
 				continue
@@ -140,8 +141,10 @@ func TestSelfCounts(t *testing.T) {
 func TestSelfLint(t *testing.T) {
 	self := NewSelf(Options{RuntimeMetrics: true}, "sysfs")
 	self.Rejected("sysfs", collector.Power)
-	self.requests.WithLabelValues("/metrics", "200").Inc()
-	problems, err := testutil.GatherAndLint(self.registry)
+	self.requests.inc("200", "/metrics")
+	problems, err := testutil.GatherAndLint(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		return self.gather(nil, self.newFamilies()), nil
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
