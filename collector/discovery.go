@@ -35,6 +35,9 @@ type list struct {
 	err     error
 }
 
+// discovery is how long a discovery may take. A short deadline is meant for reads: it must not keep GPUs from being found.
+func (o *Options) discovery() time.Duration { return max(o.Deadline, 2*time.Second) }
+
 var errLate = errors.New("no answer by the deadline")
 
 func startFinder(ctx context.Context, i int, p Probe, deadline time.Duration, lists chan<- list) *finder {
@@ -88,7 +91,7 @@ func (l *loop) beginRound(ctx context.Context, now time.Time) {
 	}
 	l.rescanWanted, l.refused = false, false
 	l.nextRescan = now.Add(l.o.Rescan)
-	l.round = round{open: true, deadline: now.Add(l.o.Deadline), ok: true}
+	l.round = round{open: true, deadline: now.Add(l.o.discovery()), ok: true}
 	for _, f := range l.finders {
 		if f.busy {
 			l.round.ok = false

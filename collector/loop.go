@@ -44,7 +44,7 @@ type loop struct {
 func newLoop(ctx context.Context, p *Poller) *loop {
 	l := &loop{Poller: p, answers: make(chan answer), lists: make(chan list), nextRescan: time.Now()}
 	for i, probe := range p.probes {
-		l.finders = append(l.finders, startFinder(ctx, i, probe, p.o.Deadline, l.lists))
+		l.finders = append(l.finders, startFinder(ctx, i, probe, p.o.discovery(), l.lists))
 	}
 	return l
 }

@@ -10,7 +10,7 @@ import (
 // Options set the pace of a Poller.
 type Options struct {
 	Interval    time.Duration // between cycles; 0: after the first, a cycle only when Fresh asks for one
-	Deadline    time.Duration // a device that has not answered by then is hung; 0: 2 s
+	Deadline    time.Duration // a device that has not answered by then is hung; 0: 2 s. A discovery has 2 s at least
 	Rescan      time.Duration // between discoveries; 0: 30 s
 	ForgetAfter time.Duration // how long a lost GPU is told of; 0: 1 h
 	Log         *slog.Logger  // nil: none
