@@ -30,6 +30,9 @@ type device struct {
 
 var _ collector.Device = (*device)(nil)
 
+// classDir is the folder of all cards and their connectors.
+func (d *device) classDir() string { return filepath.Join(d.o.Sysfs, "class/drm") }
+
 // Info implements collector.Device.
 func (d *device) Info() collector.Info { return d.info }
 
@@ -62,7 +65,7 @@ func (d *device) read(r *collector.Reading) error {
 		d.status = sysfs.NewFile(filepath.Join(d.dir, "power/runtime_status"))
 		d.buf = make([]byte, sysfs.TextSize)
 	}
-	if r.Rescan && d.status.Appeared() {
+	if r.Reload || r.Rescan && d.status.Appeared() {
 		d.status.Close()
 	}
 	power, err := d.powerState()
@@ -82,12 +85,12 @@ func (d *device) read(r *collector.Reading) error {
 	if d.rest.pauses(now) {
 		return collector.ErrResting
 	}
-	if r.Rescan && d.plan != nil && d.plan.outdated() {
+	if d.plan != nil && (r.Reload || d.plan.renew || r.Rescan && d.plan.outdated()) {
 		d.plan.close()
 		d.plan = nil
 	}
 	if d.plan == nil {
-		if d.plan, err = newPlan(d, r); err != nil {
+		if d.plan, err = newPlan(d); err != nil {
 			return err
 		}
 	}

@@ -40,24 +40,35 @@ func (p *plan) planClocks() {
 		}
 		now := p.of(collector.Clock, clock)
 		lowest, highest := p.of(collector.ClockLimit, clock, "min"), p.of(collector.ClockLimit, clock, "max")
-		group, tells := &p.slow, []*collector.Series{lowest, highest}
-		needed := !p.metrics.hasClock(f.clock) && !p.sensed[now]
-		if needed {
-			group, tells = &p.fast, append(tells, now)
+		row := func(limits, active bool, tells ...*collector.Series) collector.Row {
+			return p.listRow(p.at(f.file), func(r *collector.Reading, text []byte) error {
+				l := parseLevels(text)
+				if limits {
+					addLevel(r, lowest, l.min, l.hasMin)
+					addLevel(r, highest, l.max, l.hasMax)
+				}
+				if active {
+					addLevel(r, now, l.active, l.hasActive)
+				}
+				return nil
+			}, tells...)
 		}
-		group.Rows = append(group.Rows, p.listRow(p.at(f.file), func(r *collector.Reading, text []byte) error {
-			levels := parseLevels(text)
-			if levels.hasMin && levels.min != 0 {
-				r.Add(lowest, float64(levels.min)*megahertz)
-			}
-			if levels.hasMax && levels.max != 0 {
-				r.Add(highest, float64(levels.max)*megahertz)
-			}
-			if needed && levels.hasActive && levels.active != 0 {
-				r.Add(now, float64(levels.active)*megahertz)
-			}
-			return nil
-		}, tells...))
+		needed := !p.metrics.hasClock(f.clock)
+		if needed && !p.sensed[now] {
+			p.fast.Rows = append(p.fast.Rows, row(true, true, lowest, highest, now))
+			continue
+		}
+		p.slow.Rows = append(p.slow.Rows, row(true, false, lowest, highest))
+		if needed { // read only when hwmon, which has a file for it, tells nothing
+			p.fast.Rows = append(p.fast.Rows, row(false, true, now))
+		}
+	}
+}
+
+// addLevel adds a clock of a list, where 0 is absence.
+func addLevel(r *collector.Reading, s *collector.Series, mhz int64, told bool) {
+	if told && mhz != 0 {
+		r.Add(s, float64(mhz)*megahertz)
 	}
 }
 
@@ -132,9 +143,9 @@ func parseLevel(line []byte) (index, mhz int64, active, ok bool) {
 	return index, mhz, active, true
 }
 
-// parseActiveLink finds the last active line of pp_dpm_pcie, like `1: 16.0GT/s, x16 619Mhz *`: its speed in tenths of
-// GT/s and its lanes, as they stand there.
-func parseActiveLink(text []byte) (speed []byte, lanes int64, ok bool) {
+// parseActiveLink finds the last active line of pp_dpm_pcie, like `1: 16.0GT/s, x16 619Mhz *`: its speed and its lanes,
+// as they stand there.
+func parseActiveLink(text []byte) (speed, lanes []byte, ok bool) {
 	for len(text) > 0 {
 		var line []byte
 		line, text, _ = bytes.Cut(text, newline)
@@ -148,11 +159,10 @@ func parseActiveLink(text []byte) (speed []byte, lanes int64, ok bool) {
 			continue
 		}
 		digits := rest[:len(rest)-len(bytes.TrimLeft(rest, "0123456789"))]
-		n, err := sysfs.Int(digits)
-		if err != nil {
+		if len(digits) == 0 {
 			continue
 		}
-		speed, lanes, ok = bytes.TrimSpace(s), n, true
+		speed, lanes, ok = bytes.TrimSpace(s), digits, true
 	}
 	return speed, lanes, ok
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // planHealth plans errors of the link, the memory and the blocks.
-func (p *plan) planHealth(r *collector.Reading) {
+func (p *plan) planHealth() {
 	if p.has("pcie_replay_count") {
 		p.slow.Rows = append(p.slow.Rows, p.number(p.at("pcie_replay_count"), conversion{}, p.of(collector.PCIeReplays)))
 	}
@@ -28,7 +28,7 @@ func (p *plan) planHealth(r *collector.Reading) {
 		}
 	}
 	if p.has("ras") {
-		p.planRAS(r)
+		p.planRAS()
 	}
 }
 
@@ -42,10 +42,15 @@ func addCount(r *collector.Reading, text, key []byte, s *collector.Series) error
 			continue
 		}
 		n, err := sysfs.Int(bytes.TrimSpace(value))
-		if err == nil {
+		switch err {
+		case nil:
 			r.Add(s, float64(n))
+		case sysfs.ErrRange:
+			r.Reject(s) // and not what other lines tell
+		default:
+			return err
 		}
-		return err
+		return nil
 	}
 	return nil
 }
@@ -61,8 +66,8 @@ var inaccessible = []byte("Query currently inaccessible")
 
 // planRAS plans the error counters of boards that have them. A read makes the driver ask the hardware and fold its
 // counters into sums (kernel: amdgpu_ras.c), so these are slow.
-func (p *plan) planRAS(r *collector.Reading) {
-	for _, name := range p.list(r, p.at("ras")) {
+func (p *plan) planRAS() {
+	for _, name := range p.list(p.at("ras")) {
 		block, ok := strings.CutSuffix(name, "_err_count")
 		if !ok || block == "" {
 			continue
@@ -144,6 +149,7 @@ func (p *plan) planBadPages() {
 		{'F', p.of(collector.BadPages, "unreservable")},
 	}
 	tells := []*collector.Series{kinds[0].s, kinds[1].s, kinds[2].s}
+	p.origins = append(p.origins, collector.Origin{Source: f.Path, Tells: tells})
 	p.slow.Rows = append(p.slow.Rows, func(r *collector.Reading) error {
 		var counts [len(kinds)]float64
 		last := byte(0) // the last character of a line that is no space

@@ -3,6 +3,7 @@ package amd
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -34,11 +35,15 @@ func (p *Probe) identify(card string) (*device, error) {
 	dir := filepath.Join(cardDir, "device")
 	uevent, err := sysfs.ReadText(filepath.Join(dir, "uevent"))
 	if err != nil {
-		return nil, unlessAbsent(err)
+		// Only a folder that is not there, or ENODEV, says that there is no card (any more).
+		if _, noDir := inode(dir); sysfs.Classify(err) == sysfs.Gone || noDir != nil && unlessAbsent(noDir) == nil {
+			return nil, nil
+		}
+		return nil, err
 	}
 	driver := sysfs.Uevent(uevent, "DRIVER")
 	if driver == "" {
-		if target, err := sysfs.RealPath(filepath.Join(dir, "driver")); err == nil {
+		if target, err := os.Readlink(filepath.Join(dir, "driver")); err == nil {
 			driver = filepath.Base(target)
 		}
 	}

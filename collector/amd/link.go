@@ -37,15 +37,14 @@ func (p *plan) planLink() {
 	// switch and so does not get here.
 	if p.has("pp_dpm_pcie") {
 		p.last.Rows = append(p.last.Rows, p.listRow(p.at("pp_dpm_pcie"), func(r *collector.Reading, text []byte) error {
-			s, lanes, ok := parseActiveLink(text)
+			rate, lanes, ok := parseActiveLink(text)
 			if !ok {
 				return nil
 			}
-			if err := linkRow(parseLinkSpeed, tenthGT, speed)(r, s); err != nil {
+			if err := linkRow(parseLinkSpeed, tenthGT, speed)(r, rate); err != nil {
 				return err
 			}
-			addLink(r, width, lanes, linkLanes, 1)
-			return nil
+			return linkRow(parseLinkWidth, 1, width)(r, lanes)
 		}, speed, width))
 	}
 }
@@ -83,7 +82,7 @@ func (state linkState) add(r *collector.Reading, s *collector.Series, v float64)
 	case linkValid:
 		r.Add(s, v)
 	case linkImpossible:
-		return sysfs.ErrRange
+		r.Reject(s)
 	case linkMalformed:
 		return sysfs.ErrMalformed
 	}
@@ -102,20 +101,13 @@ func linkRow(parse linkParser, unit float64, s *collector.Series) func(*collecto
 func isLinkRate(tenths int64) bool { return slices.Contains(linkRates, tenths) }
 func isLinkLanes(n int64) bool     { return slices.Contains(linkLanes, n) }
 
-// addLink adds a number that a table tells, 0 being absence.
-func addLink(r *collector.Reading, s *collector.Series, v int64, valid []int64, unit float64) {
-	switch {
-	case v == 0:
-	case slices.Contains(valid, v):
-		r.Add(s, float64(v)*unit)
-	default:
-		r.Reject(s)
-	}
-}
+// unknownLink begins what the kernel says of a link that it cannot tell; before 5.8 it said `Unknown speed`
+// (drivers/pci/pci-sysfs.c, max_link_speed_show).
+var unknownLink = []byte("Unknown")
 
 // parseLinkSpeed parses `16.0 GT/s PCIe` (old kernels: `8 GT/s`) into tenths of GT/s.
 func parseLinkSpeed(text []byte) (int64, linkState) {
-	if string(text) == "Unknown" {
+	if bytes.HasPrefix(text, unknownLink) {
 		return 0, linkAbsent
 	}
 	end := 0
@@ -147,7 +139,7 @@ func parseLinkSpeed(text []byte) (int64, linkState) {
 
 // parseLinkWidth parses the lanes. 0 and 255 are what config space of a device that does not answer gives.
 func parseLinkWidth(text []byte) (int64, linkState) {
-	if string(text) == "Unknown" {
+	if bytes.HasPrefix(text, unknownLink) {
 		return 0, linkAbsent
 	}
 	n, err := sysfs.Int(text)

@@ -30,8 +30,10 @@ func (p *plan) planMemory(prefix, memory string) {
 	total, used := p.of(collector.MemoryTotal, memory), p.of(collector.MemoryUsed, memory)
 	size := int64(used.Max)
 	if p.has(prefix + "_total") {
-		p.slow.Rows = append(p.slow.Rows, p.row(p.at(prefix+"_total"), func(r *collector.Reading, text []byte) error {
-			size = int64(used.Max)
+		p.slow.Rows = append(p.slow.Rows, func(*collector.Reading) error {
+			size = int64(used.Max) // until it is told
+			return nil
+		}, p.row(p.at(prefix+"_total"), func(r *collector.Reading, text []byte) error {
 			n, err := sysfs.Int(text)
 			if err != nil {
 				return err

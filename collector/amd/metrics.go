@@ -18,7 +18,8 @@ type metrics struct {
 
 	version version // that the rows are made for
 	planned bool    // rows are made: the table had a version that is known when the plan was made
-	unclear bool    // the table could not be read when the plan was made, so that nobody knows what it would tell
+	unclear bool    // the table was none when the plan was made, so that nobody knows what it would tell
+	unread  bool    // and that because it could not be read
 	list    uint64  // of a v1_9 table: the shape of the attribute list that the offsets come from
 	rows    []fieldRow
 	checks  []func(r *collector.Reading, table []byte) // what takes more than one field
@@ -28,6 +29,8 @@ type metrics struct {
 	canBeEmpty bool
 	count      field // of partitions
 	counted    bool
+
+	ahead func() ([]byte, error) // what was read for the plan, for the first reading
 
 	table  []byte // of this reading; nil: none
 	broken bool   // it could not be read, or is none: everything that it would tell is hidden
@@ -108,7 +111,7 @@ type fieldRow struct {
 }
 
 // planMetrics makes the plan of gpu_metrics. The version is looked at once: one bad table must not rename series.
-func (p *plan) planMetrics(r *collector.Reading) error {
+func (p *plan) planMetrics() error {
 	if !p.has("gpu_metrics") {
 		return nil
 	}
@@ -116,6 +119,7 @@ func (p *plan) planMetrics(r *collector.Reading) error {
 	m.tells = []*collector.Series{p.of(collector.LinkSpeed), p.of(collector.LinkWidth)} // until the version is known
 	p.metrics = m
 	raw, err := m.file.ReadRaw(m.buf)
+	m.ahead = func() ([]byte, error) { return raw, err }
 	if err != nil {
 		switch sysfs.Classify(err) {
 		case sysfs.Gone:
@@ -126,7 +130,7 @@ func (p *plan) planMetrics(r *collector.Reading) error {
 			}
 		}
 		m.unclear = sysfs.Classify(err) != sysfs.Absent // which load says, too
-		p.incomplete = p.incomplete || m.unclear
+		m.unread = m.unclear
 		return nil
 	}
 	if len(raw) < headerSize {
@@ -147,10 +151,19 @@ func (p *plan) planMetrics(r *collector.Reading) error {
 	return nil
 }
 
-// load reads the table for this reading, header and all in one read: twice in a row, Van Gogh gave zeros.
+// read reads the table, header and all in one read, once a cycle: twice in a row, Van Gogh gave zeros.
+func (m *metrics) read() ([]byte, error) {
+	if ahead := m.ahead; ahead != nil {
+		m.ahead = nil
+		return ahead()
+	}
+	return m.file.ReadRaw(m.buf)
+}
+
+// load takes the table of this reading.
 func (m *metrics) load(r *collector.Reading) error {
 	m.table, m.broken = nil, false
-	raw, err := m.file.ReadRaw(m.buf)
+	raw, err := m.read()
 	if err == nil && len(raw) > 0 {
 		m.table, err = cut(raw)
 	}
@@ -191,7 +204,9 @@ func (m *metrics) settle() error {
 	}
 	switch {
 	case !m.planned || v != m.version:
-		m.p.incomplete = m.p.incomplete || v.known() // it came after the plan: at the next rescan
+		// It came after the plan, which stands until the next rescan, but for one that was made without knowing.
+		m.p.incomplete = m.p.incomplete || v.known()
+		m.p.renew = m.p.renew || v.known() && m.unread
 		m.table = nil
 	case shape != m.list:
 		m.plan(m.table) // the same names at other places
@@ -214,10 +229,10 @@ func (m *metrics) add(r *collector.Reading) {
 		m.table = nil
 		return
 	}
-	n, told := m.partitions()
+	n, _ := m.partitions() // 0 where it is not told
 	for i := range m.rows {
 		row := &m.rows[i]
-		if r.Closed(row.tells[0]) || row.partition > 0 && (!told || row.partition > n) {
+		if row.partition > n || r.Closed(row.tells[0]) {
 			continue
 		}
 		v, state := row.load(m.table)

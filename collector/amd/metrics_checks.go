@@ -38,9 +38,9 @@ func (m *metrics) firmwareGaveNone() bool {
 	if !m.canBeEmpty {
 		return false
 	}
-	gfx, _ := m.gfx.load(m.table)
-	soc, _ := m.soc.load(m.table)
-	return gfx == 0 && soc == 0
+	gfx, state1 := m.gfx.load(m.table)
+	soc, state2 := m.soc.load(m.table)
+	return state1 == fieldTold && state2 == fieldTold && gfx == 0 && soc == 0
 }
 
 // partitions is how many partitions the table tells of; also not told while it is broken.
@@ -50,7 +50,7 @@ func (m *metrics) partitions() (n int, told bool) {
 	}
 	v, state := m.count.load(m.table)
 	const most = 64
-	return int(min(v, most)), state == fieldTold
+	return int(max(0, min(v, most))), state == fieldTold
 }
 
 // planLink plans the PCIe link: told as a pair or not at all. Kernels around 6.2 put the PCIe generation and a width code

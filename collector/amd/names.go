@@ -24,11 +24,12 @@ var nameLists = [...]string{"opt/amdgpu/share/libdrm/amdgpu.ids", "usr/share/lib
 // list comes first, so that a known card has one name on every host; hostRoot is where lists of the host are looked for,
 // empty for nowhere. An unknown revision ("") has the name that all entries of the device share.
 func lookupName(device, revision, hostRoot string) string {
-	if name := findName(embeddedIDs, device, revision); name != "" || hostRoot == "" {
+	name, listed := findName(embeddedIDs, device, revision)
+	if listed || hostRoot == "" {
 		return name
 	}
 	for _, list := range nameLists {
-		if name := findName(readList(filepath.Join(hostRoot, list)), device, revision); name != "" {
+		if name, listed = findName(readList(filepath.Join(hostRoot, list)), device, revision); listed {
 			return name
 		}
 	}
@@ -50,8 +51,8 @@ func readList(path string) string {
 }
 
 // findName looks through lines `DEVICE,<tab>REVISION,<tab>NAME`; # begins a comment, and the one line without commas is
-// the version of the format.
-func findName(list, device, revision string) string {
+// the version of the format. A device that is listed may have no name: its revision is not known, and the names differ.
+func findName(list, device, revision string) (name string, listed bool) {
 	shared := ""
 	for line := range strings.Lines(list) {
 		if strings.HasPrefix(strings.TrimSpace(line), "#") {
@@ -66,10 +67,10 @@ func findName(list, device, revision string) string {
 		case revision == "" && shared == "":
 			shared = name
 		case revision == "" && shared != name:
-			return "" // the revisions differ, and which one this is cannot be told
+			return "", true // the revisions differ, and which one this is cannot be told
 		case revision != "" && strings.EqualFold(strings.TrimSpace(fields[1]), revision):
-			return name
+			return name, true
 		}
 	}
-	return shared
+	return shared, shared != ""
 }

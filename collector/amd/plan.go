@@ -26,41 +26,45 @@ type plan struct {
 	sensed map[*collector.Series]bool // what hwmon has a file for
 	names  []string                   // what is in the folder of the device
 	sensor []string                   // what is in the folder of the sensors
+	listed map[string][]string        // what was in each folder that was looked into
 
 	slow    collector.Group
 	fast    collector.Group
 	metrics *metrics        // gpu_metrics; nil: the card has none
 	last    collector.Group // what fills only where gpu_metrics does not tell
 
-	load       *collector.Series // gpu_utilization_ratio
-	connectors []string          // folders
-	port       string            // the folder whose link files are those of the slot, empty: none
-	firmware   []string          // files of fw_version
-	maySleep   bool              // power/control is auto and no display is connected, by the slow group
-	incomplete bool              // something could not be settled: make it anew at the next rescan
+	load       *collector.Series  // gpu_utilization_ratio
+	connectors []string           // folders
+	port       string             // the folder whose link files are those of the slot, empty: none
+	firmware   []string           // files of fw_version
+	maySleep   bool               // power/control is auto and no display is connected, by the slow group
+	incomplete bool               // something could not be settled: make it anew at the next rescan
+	renew      bool               // what could not be looked at can be now: make it anew at once
+	origins    []collector.Origin // every file of the rows, and what it may tell
 }
 
-// newPlan looks at the tree of a card that is awake. An error ends the reading; what could not be looked at for want of
-// anything else is a failure of r, and the plan is made without it.
-func newPlan(d *device, r *collector.Reading) (*plan, error) {
+// newPlan looks at the tree of a card that is awake. An error ends the reading; without what could not be looked at for
+// another reason the plan is made, see retry.
+func newPlan(d *device) (*plan, error) {
 	if !exists(filepath.Join(d.dir, "vendor")) {
 		return nil, collector.ErrGone
 	}
-	p := &plan{d: d, buf: make([]byte, sysfs.ListSize), series: map[string]*collector.Series{}, sensed: map[*collector.Series]bool{}}
+	p := &plan{
+		d: d, buf: make([]byte, sysfs.ListSize), series: map[string]*collector.Series{},
+		sensed: map[*collector.Series]bool{}, listed: map[string][]string{},
+	}
 	p.slow.Every = slowPace
 	p.load = p.of(collector.Utilization)
-	p.names = p.list(r, d.dir)
+	p.names = p.list(d.dir)
 	if d.hwmon != "" {
-		p.sensor = p.list(r, d.hwmon)
+		p.sensor = p.list(d.hwmon)
 	}
-	if entries := p.list(r, filepath.Join(d.o.Sysfs, "class/drm")); entries != nil {
-		p.connectors = connectors(d.o.Sysfs, d.card, entries)
-	}
+	p.connectors = connectors(d.o.Sysfs, d.card, p.list(d.classDir()))
 	p.port = p.slotPort()
 	if d.o.Firmware {
-		p.firmware = p.list(r, p.at("fw_version"))
+		p.firmware = p.list(p.at("fw_version"))
 	}
-	if err := p.planMetrics(r); err != nil {
+	if err := p.planMetrics(); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -68,14 +72,18 @@ func newPlan(d *device, r *collector.Reading) (*plan, error) {
 	p.planDevice()
 	p.planClocks()
 	p.planLink()
-	p.planHealth(r)
+	p.planHealth()
 	p.planPartitions()
 	p.planSettings()
+	if m := p.metrics; m != nil {
+		p.origins = append(p.origins, collector.Origin{Source: m.file.Path, Tells: m.tells})
+	}
 	return p, nil
 }
 
 // read runs the plan: gpu_metrics is read first and once, for its content and its age belong together.
 func (p *plan) read(r *collector.Reading, now time.Time) error {
+	r.Origins = p.origins
 	if p.metrics != nil {
 		if err := p.metrics.load(r); err != nil {
 			return err
@@ -103,19 +111,16 @@ func (p *plan) outdated() bool {
 			return true
 		}
 	}
-	for _, dir := range [...]struct {
-		path string
-		had  []string
-	}{{p.d.dir, p.names}, {p.d.hwmon, p.sensor}} {
-		if dir.path == "" {
-			continue
+	for dir, had := range p.listed {
+		now, err := sysfs.List(dir)
+		if dir == p.d.classDir() { // of all cards
+			now, had = connectors(p.d.o.Sysfs, p.d.card, now), p.connectors
 		}
-		if now, err := sysfs.List(dir.path); err == nil && !slices.Equal(now, dir.had) {
+		if err == nil && !slices.Equal(now, had) {
 			return true
 		}
 	}
-	entries, err := sysfs.List(filepath.Join(p.d.o.Sysfs, "class/drm"))
-	return err == nil && !slices.Equal(connectors(p.d.o.Sysfs, p.d.card, entries), p.connectors)
+	return false
 }
 
 func (p *plan) close() {
@@ -125,13 +130,26 @@ func (p *plan) close() {
 }
 
 // list is what is in a folder, nil where it is not there.
-func (p *plan) list(r *collector.Reading, dir string) []string {
+func (p *plan) list(dir string) []string {
 	names, err := sysfs.List(dir)
-	if err != nil && unlessAbsent(err) != nil {
-		r.Fail(failure(dir, err))
-		p.incomplete = true
+	if unlessAbsent(err) != nil {
+		p.retry(dir, func() error { _, err := sysfs.List(dir); return err })
+		return nil
 	}
+	p.listed[dir] = names
 	return names
+}
+
+// retry plans another look, at the pace of the slow group, at what could not be looked at though it is there: a missing
+// right or a shortage of the host. It is a failure until it ends, which must not cost its samples until the next rescan.
+func (p *plan) retry(path string, look func() error) {
+	p.slow.Rows = append(p.slow.Rows, func(r *collector.Reading) error {
+		if err := look(); err != nil {
+			return p.failed(r, path, err, nil)
+		}
+		p.renew = true
+		return nil
+	})
 }
 
 // of is the one series of a quantity and its label values.
@@ -167,6 +185,7 @@ func (p *plan) listRow(path string, take func(r *collector.Reading, text []byte)
 
 func (p *plan) rowIn(buf []byte, path string, take func(r *collector.Reading, text []byte) error, tells ...*collector.Series) collector.Row {
 	f := p.file(path)
+	p.origins = append(p.origins, collector.Origin{Source: path, Tells: tells})
 	return func(r *collector.Reading) error {
 		if len(tells) > 0 && r.Closed(tells[0]) {
 			return nil

@@ -68,8 +68,8 @@ func (p *Probe) Discover(ctx context.Context) ([]collector.Device, error) {
 		}
 		asked++
 		go func() {
-			defer p.end(card)
 			dev, err := p.identify(card)
+			p.end(card) // before the answer, with which the next discovery may begin
 			answers <- answer{n, dev, err}
 		}()
 	}

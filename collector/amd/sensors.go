@@ -87,7 +87,10 @@ func (p *plan) planDuty() {
 	full := int64(usualFull)
 	duty := p.of(collector.FanDuty, "1")
 	if slices.Contains(p.sensor, "pwm1_max") {
-		p.slow.Rows = append(p.slow.Rows, p.row(filepath.Join(p.d.hwmon, "pwm1_max"), func(r *collector.Reading, text []byte) error {
+		p.slow.Rows = append(p.slow.Rows, func(*collector.Reading) error {
+			full = usualFull // until it is told
+			return nil
+		}, p.row(filepath.Join(p.d.hwmon, "pwm1_max"), func(r *collector.Reading, text []byte) error {
 			n, err := sysfs.Int(text)
 			if err == nil && n <= 0 {
 				err = sysfs.ErrRange
@@ -122,8 +125,7 @@ func (p *plan) channels(kind string) []int {
 	return numbers
 }
 
-// label says what channel N of a kind measures. A label that cannot be read costs its channel until the next rescan,
-// and is a failure until then.
+// label says what channel N of a kind measures. A label that cannot be read costs its channel.
 func (p *plan) label(kind string, n int, known map[string]string, unlabelled map[int]string) (string, bool) {
 	name := fmt.Sprintf("%s%d_label", kind, n)
 	if !slices.Contains(p.sensor, name) {
@@ -133,8 +135,7 @@ func (p *plan) label(kind string, n int, known map[string]string, unlabelled map
 	path := filepath.Join(p.d.hwmon, name)
 	text, err := sysfs.ReadText(path)
 	if err != nil {
-		p.incomplete = true
-		p.slow.Rows = append(p.slow.Rows, func(r *collector.Reading) error { return p.failed(r, path, err, nil) })
+		p.retry(path, func() error { _, err := sysfs.ReadText(path); return err })
 		return "", false
 	}
 	what, ok := known[text]
