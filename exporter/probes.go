@@ -39,8 +39,8 @@ type failureReport struct {
 	Error  string `json:"error"`
 }
 
-// originReport is a source and what it tells now; a series without a value is one that this source does not tell, or
-// that a source of more trust does.
+// originReport is a source and the series that it may tell, with what is told of them now: the value of a series that
+// several sources list is that of the one of most trust, null is told by none.
 type originReport struct {
 	Source string              `json:"source"`
 	Tells  map[string]*float64 `json:"tells"`
