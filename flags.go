@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
+	"gpu_exporter/collector/simulation"
 	"gpu_exporter/exporter"
 	"gpu_exporter/internal/logging"
 )
@@ -24,7 +28,10 @@ import (
 // options are the flags of all commands.
 type options struct {
 	logLevel    slog.Level
-	logLevelSet bool // by flag or environment
+	logLevelSet bool   // by flag or environment
+	wrongLevel  string // what LOG_LEVEL says, where that is no level
+	logFormat   string
+	logFile     string
 
 	interval, deadline, rescan, forgetAfter time.Duration
 
@@ -32,14 +39,25 @@ type options struct {
 	rootfsSet             bool
 	amd, firmware         bool
 
+	simulation struct {
+		mode, profile string
+		gpus          int
+		seed          uint64
+	}
+
 	web              *web.FlagConfig
 	telemetryPath    string
 	timeoutOffset    time.Duration
 	maxRequests      int
 	include, exclude *regexp.Regexp
 	runtimeMetrics   bool
+	maxConnections   int
+	lifecycle, pprof bool
+	hosts            []string
 
-	once struct {
+	healthURL    string
+	doctorFormat string
+	once         struct {
 		format   string
 		samples  int
 		interval time.Duration
@@ -50,6 +68,9 @@ type options struct {
 // legacyInterval is the variable of the service that this one replaces; it counts when neither the flag nor its own
 // variable is set.
 const legacyInterval = "GPU_POLLING_INTERVAL"
+
+// legacyLevel likewise. Other programs read it too, so that a word that is unknown here is worth a warning only.
+const legacyLevel = "LOG_LEVEL"
 
 // newApp defines the flags. Those of the exporter belong to the application, not to serve, so that one argument file and
 // one environment serve all commands.
@@ -69,8 +90,15 @@ func newApp(o *options) *kingpin.Application {
 	app.Flag("log.level", "Least severity that is logged: debug, info, warn or error.").Default("info").
 		HintOptions("debug", "info", "warn", "error").SetValue(newValue("log.level", &o.logLevel, logging.Level))
 
+	app.Flag("log.format", "Form of the lines that are logged: logfmt or json.").Default(logging.Logfmt).
+		HintOptions(logging.Logfmt, logging.JSON).SetValue(newValue("log.format", &o.logFormat, oneOf(logging.Logfmt, logging.JSON)))
+	app.Flag("log.file", "File to log to beside standard error, set aside at 1 MB and kept for 7 days.").
+		PlaceHolder("FILE").StringVar(&o.logFile)
+
 	app.Command("serve", "Serve /metrics; this is done without a command too.")
+	healthFlags(app.Command("health", "Ask a running exporter whether it is alive, say so in one line, and exit: 0 if it is, else 1."), o)
 	onceFlags(app.Command("once", "Print a reading of all GPUs and exit: 0 if there is a GPU, whatever its state, else 1."), o)
+	doctorFlags(app.Command("doctor", "Say in plain words which GPUs there are, what is wrong and what to do, and exit: 0 if all is well, 1 if no GPU can be read, 2 if one can but something is wrong (a wrong flag is 2 too, with nothing on standard output). Simulated GPUs do not count, and a GPU that is asleep is well and left so."), o)
 	return app
 }
 
@@ -86,7 +114,15 @@ func webFlags(app *kingpin.Application, o *options) {
 	app.Flag("web.timeout-offset", "Seconds kept back of the scrape timeout that Prometheus tells, so that the answer arrives within it.").
 		Default("0.25s").SetValue(newValue("web.timeout-offset", &o.timeoutOffset, within(0, time.Minute, "0 to 1m")))
 	app.Flag("web.max-requests", "Scrapes that may run at once; further ones get 503, so that a flood does not use up the machine. 0: no limit.").
-		Default(fmt.Sprint(exporter.DefaultMaxRequests)).SetValue(newValue("web.max-requests", &o.maxRequests, count(0)))
+		Default(fmt.Sprint(exporter.DefaultMaxRequests)).SetValue(newValue("web.max-requests", &o.maxRequests, count(0, 100000)))
+	app.Flag("web.max-connections", "Connections that may be open at once on each address; further ones wait, so that idle clients do not use up the descriptors.").
+		Default("2000").SetValue(newValue("web.max-connections", &o.maxConnections, count(1, 100000)))
+	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the configuration, as SIGHUP always does.").
+		SetValue(newSwitch("web.enable-lifecycle", &o.lifecycle))
+	app.Flag("web.allowed-host", "Name under which requests that change something may come, beside addresses and localhost; may be repeated. It keeps pages of other sites from asking.").
+		PlaceHolder("NAME").StringsVar(&o.hosts)
+	app.Flag("web.enable-pprof", "Serve profiles of the exporter itself below /debug/pprof/.").
+		SetValue(newSwitch("web.enable-pprof", &o.pprof))
 	app.Flag("web.runtime-metrics", "Serve go_* and process_* metrics of the exporter itself too.").
 		SetValue(newSwitch("web.runtime-metrics", &o.runtimeMetrics))
 	app.Flag("metrics.include", "Regular expression for whole names of GPU metrics to serve, to store fewer series; may be repeated. gpu_info, gpu_up and gpu_state are always served.").
@@ -111,8 +147,28 @@ func collectorFlags(app *kingpin.Application, o *options) {
 	app.Flag("path.rootfs", "Folder where the root of the host is mounted, for its lists of GPU names; unless it is given, none is read when --path.sysfs is not /sys.").
 		Default("/").IsSetByUser(&o.rootfsSet).SetValue(newValue("path.rootfs", &o.rootfs, folder))
 	app.Flag("collector.amd", "Read AMD GPUs.").Default("true").SetValue(newSwitch("collector.amd", &o.amd))
+	app.Flag("collector.simulation", "Simulated GPUs: auto while no other was ever found, so that a dashboard shows something anywhere; on beside what there is; or off.").
+		Default(simulationAuto).HintOptions(simulationAuto, simulationOn, simulationOff).
+		SetValue(newValue("collector.simulation", &o.simulation.mode, oneOf(simulationAuto, simulationOn, simulationOff)))
+	app.Flag("simulation.gpus", "Number of simulated GPUs.").Default("1").
+		SetValue(newValue("simulation.gpus", &o.simulation.gpus, count(1, 1000)))
+	app.Flag("simulation.seed", "Number that decides the course of the simulated GPUs.").Default("0").
+		SetValue(newValue("simulation.seed", &o.simulation.seed, func(s string) (uint64, error) {
+			n, err := strconv.ParseUint(s, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("take a whole number from 0")
+			}
+			return n, nil
+		}))
+	app.Flag("simulation.profile", "Course of the simulated GPUs: normal, or hot, which passes 95 degrees Celsius so that alerts fire.").
+		Default(string(simulation.Normal)).HintOptions(string(simulation.Normal), string(simulation.Hot)).
+		SetValue(newValue("simulation.profile", &o.simulation.profile, oneOf(string(simulation.Normal), string(simulation.Hot))))
 	app.Flag("collector.firmware", "Read firmware versions too (gpu_firmware_info), some dozen series a GPU.").
 		SetValue(newSwitch("collector.firmware", &o.firmware))
+}
+
+func healthFlags(cmd *kingpin.CmdClause, o *options) {
+	cmd.Arg("url", "Address to ask; by default that of an exporter on this machine with the same flags.").StringVar(&o.healthURL)
 }
 
 func onceFlags(cmd *kingpin.CmdClause, o *options) {
@@ -120,11 +176,17 @@ func onceFlags(cmd *kingpin.CmdClause, o *options) {
 		Default("table").Envar("GPU_EXPORTER_ONCE_FORMAT").HintOptions(formats...).
 		SetValue(newValue("format", &o.once.format, oneOf(formats...)))
 	cmd.Flag("samples", "Number of readings.").
-		Default("1").Envar("GPU_EXPORTER_ONCE_SAMPLES").SetValue(newValue("samples", &o.once.samples, count(1)))
+		Default("1").Envar("GPU_EXPORTER_ONCE_SAMPLES").SetValue(newValue("samples", &o.once.samples, count(1, math.MaxInt32)))
 	cmd.Flag("interval", "Time between readings.").
 		Default("1s").Envar("GPU_EXPORTER_ONCE_INTERVAL").SetValue(newValue("interval", &o.once.interval, within(0, 24*time.Hour, "0 to 24h")))
 	cmd.Flag("out", "File to write instead of standard output; it is renamed into place when it is whole, as the textfile collector of node_exporter needs it.").
 		Envar("GPU_EXPORTER_ONCE_OUT").PlaceHolder("FILE").StringVar(&o.once.out)
+}
+
+func doctorFlags(cmd *kingpin.CmdClause, o *options) {
+	cmd.Flag("format", "What is printed: text for people, or json, one object with the findings and the exit status.").
+		Default("text").Envar("GPU_EXPORTER_DOCTOR_FORMAT").HintOptions("text", "json").
+		SetValue(newValue("format", &o.doctorFormat, oneOf("text", "json")))
 }
 
 // parse reads the command line and the environment. The command is empty where help was asked for and printed.
@@ -142,7 +204,7 @@ func parse(args []string, p program) (string, *options, error) {
 	switch {
 	case asked(context, app.GetFlag("completion-bash")): // of a line that may end anywhere
 	case err != nil && context.SelectedCommand == nil && context.Peek().Type == kingpin.TokenArg:
-		return "", nil, fmt.Errorf("unknown command %q: take serve or once", context.Peek())
+		return "", nil, fmt.Errorf("unknown command %q: take serve, once, doctor or health", context.Peek())
 	case err != nil:
 		return "", nil, err
 	}
@@ -161,6 +223,13 @@ func parse(args []string, p program) (string, *options, error) {
 		return "", nil, err
 	}
 	o.logLevelSet = o.logLevelSet || os.Getenv("GPU_EXPORTER_LOG_LEVEL") != ""
+	if name := os.Getenv(legacyLevel); name != "" && !o.logLevelSet {
+		if level, err := logging.Level(name); err != nil {
+			o.wrongLevel = name
+		} else {
+			o.logLevel, o.logLevelSet = level, true
+		}
+	}
 	o.rootfsSet = o.rootfsSet || os.Getenv("GPU_EXPORTER_PATH_ROOTFS") != ""
 	if v := os.Getenv(legacyInterval); v != "" && !intervalSet && os.Getenv("GPU_EXPORTER_POLLING_INTERVAL") == "" {
 		if o.interval, err = pollingInterval(v); err != nil {
@@ -207,6 +276,19 @@ func (o *options) check() error {
 		}
 	}
 	return nil
+}
+
+// logger is the log of a command: on standard error, and in the file that was asked for.
+func (o *options) logger(stderr io.Writer, level slog.Level) (*slog.Logger, *logging.File) {
+	log := logging.New(stderr, o.logFormat, level)
+	if o.wrongLevel != "" {
+		log.Warn("LOG_LEVEL is not heeded: it is none of debug, info, warn, error", "value", o.wrongLevel)
+	}
+	if o.logFile == "" {
+		return log, nil
+	}
+	file := logging.NewFile(o.logFile, log)
+	return logging.New(io.MultiWriter(stderr, file), o.logFormat, level), file
 }
 
 // hostRoot is the folder below which lists of names may be read; none where the GPUs are not those of this host.

@@ -14,7 +14,7 @@ func TestWrongFlags(t *testing.T) {
 		args []string
 		want string // in the line
 	}{
-		{[]string{"nonsense"}, `unknown command "nonsense": take serve or once`},
+		{[]string{"nonsense"}, `unknown command "nonsense": take serve, once`},
 		{[]string{"serve", "now"}, "unexpected now"},
 		{[]string{"once", "now"}, "unexpected now"},
 		{[]string{"--nonsense"}, "unknown long flag '--nonsense'"},

@@ -7,17 +7,30 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v2"
+	"golang.org/x/net/netutil"
 
 	"gpu_exporter/internal/logging"
 )
 
-// listen opens what is to be listened on: all of it or nothing.
-func listen(ctx context.Context, c *web.FlagConfig) ([]net.Listener, error) {
+// listen opens what is to be listened on: all of it or nothing. Each listener has at most so many connections, the next
+// one waits.
+func listen(ctx context.Context, c *web.FlagConfig, most int) ([]net.Listener, error) {
+	listeners, err := open(ctx, c)
+	for i, l := range listeners {
+		listeners[i] = netutil.LimitListener(l, most)
+	}
+	return listeners, err
+}
+
+func open(ctx context.Context, c *web.FlagConfig) ([]net.Listener, error) {
 	if *c.WebSystemdSocket {
 		listeners, err := activation.Listeners()
 		listeners = slices.DeleteFunc(listeners, func(l net.Listener) bool { return l == nil }) // sockets without streams
@@ -40,6 +53,43 @@ func listen(ctx context.Context, c *web.FlagConfig) ([]net.Listener, error) {
 	return listeners, nil
 }
 
+// addresses are the addresses that are listened on.
+func addresses(listeners []net.Listener) string {
+	var list []string
+	for _, l := range listeners {
+		list = append(list, l.Addr().String())
+	}
+	return strings.Join(list, ",")
+}
+
+// webConfig is the content of the web config file, empty where there is none.
+func webConfig(c *web.FlagConfig) (config web.Config, err error) {
+	if *c.WebConfigFile == "" {
+		return config, nil
+	}
+	text, err := os.ReadFile(*c.WebConfigFile)
+	if err != nil {
+		return config, err
+	}
+	return config, yaml.Unmarshal(text, &config)
+}
+
+// access says for the log who may read.
+func access(c *web.FlagConfig) string {
+	var demands []string
+	config, err := webConfig(c)
+	if auth := config.TLSConfig.ClientAuth; auth != "" && auth != "NoClientCert" {
+		demands = append(demands, "a client certificate ("+auth+")")
+	}
+	if len(config.Users) > 0 {
+		demands = append(demands, "a password")
+	}
+	if err != nil || len(demands) == 0 {
+		return "everybody who reaches the port may read (--web.config.file turns on TLS and passwords)"
+	}
+	return "with " + strings.Join(demands, " and ")
+}
+
 // servers serve one handler on several listeners. Each listener has a server of its own: exporter-toolkit changes the
 // server that it is given, and would do so from several goroutines.
 type servers struct {
@@ -47,12 +97,15 @@ type servers struct {
 	done chan error // one from each
 }
 
+// maxBody bounds what a request may bring along. Nothing here reads more than a few bytes of it.
+const maxBody = 64 << 10
+
 // serveOn begins to serve. The web config file is read by exporter-toolkit, anew with each connection.
 func serveOn(listeners []net.Listener, handler http.Handler, c *web.FlagConfig, log *slog.Logger) *servers {
 	s := &servers{done: make(chan error, len(listeners))}
 	for _, l := range listeners {
 		server := &http.Server{
-			Handler:           handler,
+			Handler:           http.MaxBytesHandler(handler, maxBody),
 			ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout:       10 * time.Second,
 			// A scrape may wait for a reading as long as its own timeout, which is a minute at most in common set-ups.

@@ -45,7 +45,7 @@ func main() {
 }
 
 // run is the whole program. It returns the exit status: 0, 1 where the work could not be done, 2 where something was
-// asked for that cannot be.
+// asked for that cannot be, or where doctor found a GPU that is impaired.
 func run(ctx context.Context, args []string, p program) int {
 	command, o, err := parse(args, p)
 	if err != nil {
@@ -56,6 +56,10 @@ func run(ctx context.Context, args []string, p program) int {
 		return serve(ctx, o, p)
 	case "once":
 		return once(ctx, o, p)
+	case "doctor":
+		return doctor(ctx, o, p)
+	case "health":
+		return health(ctx, o, p)
 	}
 	return 0 // help was asked for and given
 }

@@ -10,18 +10,11 @@ import (
 	"time"
 
 	"gpu_exporter/collector"
-	"gpu_exporter/internal/logging"
 )
 
 // once prints readings and exits.
 func once(ctx context.Context, o *options, p program) int {
-	level := o.logLevel
-	if !o.logLevelSet {
-		level = slog.LevelWarn // beside a printed reading stands only what is wrong
-	}
-	log := logging.New(p.err, level)
-	checkPaths(o, log)
-	probes, _ := probes(p.readers(o, log))
+	log, probes := p.atHand(o, slog.LevelWarn) // beside a printed reading stands only what is wrong
 	poller := collector.NewPoller(o.pace(0, log, nil), probes...)
 	defer poll(ctx, poller, log)()
 
@@ -43,6 +36,17 @@ func once(ctx context.Context, o *options, p program) int {
 		return p.fail(1, "%s", nothing(o, probes))
 	}
 	return 0
+}
+
+// atHand is what a command has that reads for itself and ends. It logs from level on, unless a flag says otherwise.
+func (p program) atHand(o *options, level slog.Level) (*slog.Logger, []collector.Probe) {
+	if o.logLevelSet {
+		level = o.logLevel
+	}
+	log, _ := o.logger(p.err, level)
+	checkPaths(o, log)
+	list, _ := probes(p.readers(o, log))
+	return log, list
 }
 
 // writeSamples writes as many readings as were asked for, and says whether the last one has a GPU.

@@ -98,10 +98,18 @@ func TestOnceFindsNothing(t *testing.T) {
 		"prom":             {fakes(), []string{"--format=prom"}, "no GPU found", ""},
 		"failed discovery": {fakeProbe(func(context.Context) ([]collector.Device, error) { return nil, errors.New("broken") }), []string{"--log.level=error"}, "no GPU found", ""},
 	} {
-		out, complaint, status := finish(t, c.probe, append([]string{"once", "--path.sysfs=" + sysfs, "--path.procfs=" + sysfs}, c.args...)...)
+		out, complaint, status := finish(t, c.probe, append([]string{"once", "--collector.simulation=off", "--path.sysfs=" + sysfs, "--path.procfs=" + sysfs}, c.args...)...)
 		if status != 1 || !oneLine(complaint) || !strings.Contains(complaint, c.want) || !strings.HasPrefix(out, c.out) || c.out == "" && out != "" {
 			t.Errorf("%s: status %d, error %q, output %q; want 1, one line with %q, and %q", name, status, complaint, out, c.want, c.out)
 		}
+	}
+}
+
+func TestOnceOnAnEmptyHostPrintsTheSimulation(t *testing.T) {
+	out, complaint, status := finish(t, nil, "once", "--format=csv", "--path.sysfs="+t.TempDir(), "--simulation.gpus=2")
+	if status != 0 || !strings.Contains(out, ",sim:1,") || !strings.HasSuffix(strings.TrimSpace(out), ",simulation") ||
+		!oneLine(complaint) || !strings.Contains(complaint, "simulated") {
+		t.Errorf("status %d, error %q, output %q", status, complaint, out)
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"gpu_exporter/collector/amd"
 )
 
-// readers are the probes that the flags leave on. Where two find the same GPU, the first has it.
-func readers(o *options, log *slog.Logger) []reader {
+// systemReaders are the probes of this system that the flags leave on. Where two find the same GPU, the first has it.
+func systemReaders(o *options, log *slog.Logger) []reader {
 	var list []reader
 	if o.amd {
 		list = append(list, reader{amd.New(amd.Options{

@@ -4,6 +4,6 @@ package main
 
 import "log/slog"
 
-func readers(*options, *slog.Logger) []reader { return nil }
+func systemReaders(*options, *slog.Logger) []reader { return nil }
 
 func checkPaths(*options, *slog.Logger) {}

@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/common/version"
@@ -9,7 +13,6 @@ import (
 
 	"gpu_exporter/collector"
 	"gpu_exporter/exporter"
-	"gpu_exporter/internal/logging"
 )
 
 // drainTimeout is what running requests get at the end. With pollTimeout it stays below the 5 s of architecture.md.
@@ -17,11 +20,9 @@ const drainTimeout = 3 * time.Second
 
 // serve answers scrapes until ctx is done.
 func serve(ctx context.Context, o *options, p program) int {
-	log := logging.New(p.err, o.logLevel)
-	if file := *o.web.WebConfigFile; file != "" {
-		if err := web.Validate(file); err != nil {
-			return p.fail(2, "--web.config.file=%s: %v", file, err)
-		}
+	log, file := o.logger(p.err, o.logLevel)
+	if err := checkWebConfig(o.web); err != nil {
+		return p.fail(2, "%v", err)
 	}
 	probes, sources := probes(p.readers(o, log))
 	export := exporter.Options{
@@ -35,24 +36,39 @@ func serve(ctx context.Context, o *options, p program) int {
 	}
 	self := exporter.NewSelf(export, sources...)
 	poller := collector.NewPoller(o.pace(o.interval, log, self), probes...)
-	routes := []exporter.Route{exporter.MetricsRoute(poller, self, export)}
-	handler, err := newHandler(append(routes, exporter.LandingRoute(routes)), self.CountRequests)
+	reloader := exporter.NewReloader(self, log,
+		func(context.Context) error { return checkWebConfig(o.web) },
+		func(context.Context) error { return file.Reopen() },
+		func(context.Context) error { poller.Reload(); return nil })
+	var ending atomic.Bool
+	operations := exporter.Operations{
+		Ready:  func() bool { return poller.Latest() != nil && !ending.Load() },
+		Latest: poller.Latest,
+		Hosts:  o.hosts,
+		Pprof:  o.pprof,
+	}
+	if o.lifecycle {
+		operations.Reload = reloader
+	}
+	routes := append([]exporter.Route{exporter.MetricsRoute(poller, self, export)}, operations.Routes()...)
+	handler, err := newHandler(append(routes, exporter.LandingRoute(routes, poller.Latest)), self.CountRequests)
 	if err != nil {
 		return p.fail(2, "--web.telemetry-path=%s: %v, take another", o.telemetryPath, err)
 	}
 
-	listeners, err := listen(ctx, o.web)
+	listeners, err := listen(ctx, o.web, o.maxConnections)
 	if err != nil {
 		return p.fail(1, "%v", err)
 	}
 	// The port is open before anything of the hardware is touched: whoever waits for the service to be up must not wait
 	// for a GPU that does not answer.
 	servers := serveOn(listeners, handler, o.web, log)
-	for _, l := range listeners {
-		log.Info("listening", "address", l.Addr().String(), "version", version.Version, "revision", version.GetRevision())
-	}
+	log.Info("listening", "address", addresses(listeners), "access", access(o.web),
+		"version", version.Version, "revision", version.GetRevision())
 	checkPaths(o, log)
 	stopPolling := poll(ctx, poller, log)
+	stopReloading := reloadOnHangup(ctx, reloader)
+	tellSystemd(ctx, poller, log)
 
 	status := 0
 	select {
@@ -62,6 +78,8 @@ func serve(ctx context.Context, o *options, p program) int {
 		log.Error("the server ended", "err", err)
 		status = 1
 	}
+	ending.Store(true)
+	stopReloading()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	if err := servers.shutDown(drain); err != nil {
@@ -69,4 +87,39 @@ func serve(ctx context.Context, o *options, p program) int {
 	}
 	stopPolling()
 	return status
+}
+
+// checkWebConfig says what is wrong with the web config file, if there is one.
+func checkWebConfig(c *web.FlagConfig) error {
+	if *c.WebConfigFile == "" {
+		return nil
+	}
+	if err := web.Validate(*c.WebConfigFile); err != nil {
+		return told("web.config.file", *c.WebConfigFile, err)
+	}
+	return nil
+}
+
+// reloadOnHangup reloads at each SIGHUP until stop is called.
+func reloadOnHangup(ctx context.Context, r *exporter.Reloader) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-hangups:
+				_ = r.Reload(ctx) // it logs what went wrong
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		cancel()
+		<-ended
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,8 +19,9 @@ import (
 
 // server is a running gpu_exporter, the real binary.
 type server struct {
-	url string
-	pid int
+	url     string
+	pid     int
+	process *os.Process
 
 	mu  sync.Mutex
 	log strings.Builder
@@ -29,12 +31,19 @@ type server struct {
 // startServer serves a tree on a free port of loopback, or on the address among the flags.
 func startServer(t testing.TB, tree string, flags ...string) *server {
 	t.Helper()
-	args := append([]string{"--web.listen-address=127.0.0.1:0", "--path.sysfs=" + filepath.Join(tree, "sys"),
-		"--path.procfs=" + filepath.Join(tree, "proc")}, flags...)
-	if strings.Contains(strings.Join(flags, " "), "--web.listen-address") {
-		args = args[1:]
+	return startProgram(t, realBinary(t), tree, flags...)
+}
+
+func startProgram(t testing.TB, program, tree string, flags ...string) *server {
+	t.Helper()
+	args := slices.Clone(flags)
+	for flag, value := range map[string]string{"--web.listen-address": "127.0.0.1:0",
+		"--path.sysfs": filepath.Join(tree, "sys"), "--path.procfs": filepath.Join(tree, "proc")} {
+		if !slices.ContainsFunc(flags, func(f string) bool { return strings.HasPrefix(f, flag+"=") }) {
+			args = append(args, flag+"="+value)
+		}
 	}
-	cmd := exec.Command(realBinary(t), args...)
+	cmd := exec.Command(program, args...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +51,7 @@ func startServer(t testing.TB, tree string, flags ...string) *server {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{pid: cmd.Process.Pid}
+	s := &server{pid: cmd.Process.Pid, process: cmd.Process}
 	address := make(chan string, 1)
 	drained := make(chan struct{})
 	go func() {
@@ -101,6 +110,20 @@ func (s *server) scrape(t testing.TB) hwcase.Samples {
 		t.Fatal(err)
 	}
 	return samples
+}
+
+// untilLogged waits for a part of the log.
+func (s *server) untilLogged(t testing.TB, part string) {
+	t.Helper()
+	pause := time.NewTicker(20 * time.Millisecond)
+	defer pause.Stop()
+	for end := time.After(patience); !strings.Contains(s.logged(), part); {
+		select {
+		case <-pause.C:
+		case <-end:
+			t.Fatalf("not logged: %s\n%s", part, s.logged())
+		}
+	}
 }
 
 // patience is how long a test waits for a condition before it says that it will not come.

@@ -125,11 +125,11 @@ func pollingInterval(s string) (time.Duration, error) {
 }
 
 // count accepts whole numbers from least.
-func count(least int) func(string) (int, error) {
+func count(least, most int) func(string) (int, error) {
 	return func(s string) (int, error) {
 		n, err := strconv.Atoi(s)
-		if err != nil || n < least {
-			return 0, fmt.Errorf("take a whole number from %d", least)
+		if err != nil || n < least || n > most {
+			return 0, fmt.Errorf("take a whole number from %d to %d", least, most)
 		}
 		return n, nil
 	}

@@ -12,10 +12,20 @@ import (
 	sloggokit "github.com/tjhop/slog-gokit"
 )
 
-// New returns a logger that writes lines of logfmt to w, those of level and above. Their times are in UTC.
-func New(w io.Writer, level slog.Leveler) *slog.Logger {
+// The formats of lines.
+const (
+	Logfmt = "logfmt"
+	JSON   = "json"
+)
+
+// New returns a logger that writes lines of a format to w, those of level and above. Their times are in UTC.
+func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+	encode := kitlog.NewLogfmtLogger
+	if format == JSON {
+		encode = kitlog.NewJSONLogger
+	}
 	// The bridge adds the time of the record itself, as the time.Time that it is: local time without this.
-	return slog.New(utc{sloggokit.NewGoKitHandler(kitlog.NewLogfmtLogger(kitlog.NewSyncWriter(w)), level)})
+	return slog.New(utc{sloggokit.NewGoKitHandler(encode(kitlog.NewSyncWriter(w)), level)})
 }
 
 // Level is the level by a name in any letter case.

@@ -12,7 +12,7 @@ import (
 
 func TestLines(t *testing.T) {
 	var out bytes.Buffer
-	log := New(&out, slog.LevelInfo)
+	log := New(&out, Logfmt, slog.LevelInfo)
 	log.Debug("not shown")
 	log.With("gpu", "0000:03:00.0").WithGroup("read").Warn("read missed its deadline",
 		"deadline", 2*time.Second, "err", errors.New(`a "b"`))
@@ -25,7 +25,7 @@ func TestLines(t *testing.T) {
 
 func TestTimesAreUTC(t *testing.T) {
 	var out bytes.Buffer
-	h := New(&out, slog.LevelInfo).Handler()
+	h := New(&out, Logfmt, slog.LevelInfo).Handler()
 	at := time.Date(2026, 11, 25, 23, 0, 0, 123456789, time.FixedZone("", 2*60*60))
 	if err := h.Handle(t.Context(), slog.NewRecord(at, slog.LevelInfo, "x", 0)); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestQuiet(t *testing.T) {
 		slog.LevelDebug: "debug info warn ", slog.LevelInfo: "warn ", slog.LevelWarn: "warn ", slog.LevelError: "",
 	} {
 		var out bytes.Buffer
-		log := Quiet(New(&out, level)).With("a", 1).WithGroup("g")
+		log := Quiet(New(&out, Logfmt, level)).With("a", 1).WithGroup("g")
 		log.Debug("debug")
 		log.Info("info")
 		log.Warn("warn")
