@@ -218,3 +218,31 @@ func TestValuesFollowTheFiles(t *testing.T) {
 		}
 	}
 }
+
+func TestSimulationEndsWhenAGPUAppearsAndStandsInForNone(t *testing.T) {
+	source := ownCase(t, "discrete")
+	tree := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(tree, "sys/class/drm"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, tree, quickly...)
+	m := s.until(t, "the simulation", func(m hwcase.Samples) bool { return m[state("sim:0", "ok")] == 1 && m[edge("sim:0")] > 0 })
+	if seriesOf(m, "gpu_info", `source="simulation"`) != 1 {
+		t.Errorf("the simulation is not told as such: %v", m)
+	}
+	get(t, s.url+"/", 200)
+	card := filepath.Join(tree, "sys/class/drm/card1")
+	move(t, cardIn(t, source), card)
+	m = s.until(t, "the real card", func(m hwcase.Samples) bool { return m[state(first, "ok")] == 1 })
+	if seriesOf(m, "gpu_info", "sim:") != 0 {
+		t.Errorf("the simulation has not ended at once: %v", m)
+	}
+	move(t, card, filepath.Join(t.TempDir(), "away"))
+	rescans := m[`gpu_exporter_rescans_total{result="ok"}`]
+	m = s.until(t, "the card gone, and five searches after that", func(m hwcase.Samples) bool {
+		return m[state(first, "gone")] == 1 && m[`gpu_exporter_rescans_total{result="ok"}`] > rescans+5
+	})
+	if seriesOf(m, "gpu_info", "sim:") != 0 {
+		t.Errorf("a simulated GPU stands in for one that was lost: %v", m)
+	}
+}

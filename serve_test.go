@@ -258,3 +258,22 @@ func certificate(t *testing.T, dir string) {
 	write(t, filepath.Join(dir, "cert.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
 	write(t, filepath.Join(dir, "key.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
 }
+
+func TestReadyAfterTheFirstCycle(t *testing.T) {
+	found := make(chan struct{})
+	url, _, stop := serving(t, fakeProbe(func(ctx context.Context) ([]collector.Device, error) {
+		select {
+		case <-found:
+		case <-ctx.Done():
+		}
+		return nil, nil
+	}), "--polling.deadline=1m")
+	get(t, url+"/-/healthy", http.StatusOK)
+	get(t, url+"/-/ready", http.StatusServiceUnavailable)
+	close(found)
+	get(t, url+"/metrics", http.StatusOK) // waits for the first cycle
+	get(t, url+"/-/ready", http.StatusOK) // GPU or not
+	if status := stop(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+}

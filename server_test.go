@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -92,10 +94,20 @@ func (s *server) logged() string {
 	return s.log.String()
 }
 
+const scrapeTimeout = 5 * time.Second
+
 // scrape is one scrape in the text format.
 func (s *server) scrape(t testing.TB) hwcase.Samples {
 	t.Helper()
-	answer, err := http.Get(s.url + "/metrics")
+	// As Prometheus scrapes: whatever happens to the hardware, the answer must come within this.
+	ctx, cancel := context.WithTimeout(t.Context(), scrapeTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", fmt.Sprint(scrapeTimeout.Seconds()))
+	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
