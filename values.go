@@ -39,7 +39,7 @@ func (v *value[T]) String() string { return fmt.Sprint(*v.to) }
 // told names the place where a wrong value was given.
 func told(name, s string, err error) error {
 	upper := strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(name))
-	for _, variable := range [...]string{"GPU_EXPORTER_" + upper, "GPU_EXPORTER_ONCE_" + upper} {
+	for _, variable := range [...]string{"GPU_EXPORTER_" + upper, "GPU_EXPORTER_ONCE_" + upper, "GPU_EXPORTER_DOCTOR_" + upper} {
 		if v, ok := os.LookupEnv(variable); ok && v == s {
 			return fmt.Errorf("%s=%s: %w", variable, s, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -127,18 +126,6 @@ func (v *view) idle(address, at string) {
 // a signal processor (1180).
 func isGPU(class string) bool {
 	return strings.HasPrefix(class, "0x03") || strings.HasPrefix(class, "0x1200") || strings.HasPrefix(class, "0x1180")
-}
-
-// driverOf is the driver of a device whose uevent says text.
-func driverOf(text, dir string) string {
-	if driver := sysfs.Uevent(text, "DRIVER"); driver != "" {
-		return driver
-	}
-	target, err := os.Readlink(filepath.Join(dir, "driver"))
-	if err != nil {
-		return ""
-	}
-	return filepath.Base(target)
 }
 
 // otherCards says why the cards that are no devices are none.

@@ -86,7 +86,7 @@ func TestDiagnose(t *testing.T) {
 		{"a second entry", at("card2", files{"uevent": uevent(address), "vendor": "0x1002"}), "note card-ignored card2: card2 is not read as an AMD GPU: the GPU is that of card1\n" + found},
 		{"partitions", at("card2", files{"uevent": "DRIVER=amdgpu_xcp_drv"}).with(at("card10", files{"uevent": "MODALIAS=platform:amdgpu_xcp"})),
 			"note card-ignored amdgpu_xcp: card2, card10: parts of a GPU, which is shown as one\n" + found},
-		{"what Discover tells", at("card0", files{"uevent": aFolder}), found},
+		{"what Discover tells", at("card0", files{"uevent": aFolder}).with(onBus("0000:0a:00.0", "747e", "0x030000", "amdgpu")), found},
 
 		{"no sensors", files{"D/hwmon": noFile}, strings.Replace(found, ", sensors in hwmon/hwmon4", "", 1) + "\nwarn hwmon-missing " + address + ": it has no sensors (hwmon): temperature, power and fan are not told"},
 		{"no sensors of a virtual GPU", files{"D/hwmon": noFile, "D/physfn": aFolder}, strings.Replace(strings.Replace(found, ", sensors in hwmon/hwmon4", "", 1), "discrete", "virtual", 1) +

@@ -41,12 +41,7 @@ func (p *Probe) identify(card string) (*device, error) {
 		}
 		return nil, err
 	}
-	driver := sysfs.Uevent(uevent, "DRIVER")
-	if driver == "" {
-		if target, err := os.Readlink(filepath.Join(dir, "driver")); err == nil {
-			driver = filepath.Base(target)
-		}
-	}
+	driver := driverOf(uevent, dir)
 	address := strings.ToLower(sysfs.Uevent(uevent, "PCI_SLOT_NAME"))
 	if driver != "amdgpu" && driver != "radeon" || !addressForm.MatchString(address) {
 		return nil, nil
@@ -100,6 +95,18 @@ func (p *Probe) identify(card string) (*device, error) {
 		o: p.o, info: info, key: key, deviceID: deviceID,
 		card: card, dir: dir, hwmon: hwmon,
 	}, nil
+}
+
+// driverOf is the driver of a device whose uevent says text.
+func driverOf(text, dir string) string {
+	if driver := sysfs.Uevent(text, "DRIVER"); driver != "" {
+		return driver
+	}
+	target, err := os.Readlink(filepath.Join(dir, "driver"))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(target)
 }
 
 // name is the entry of amdgpu.ids, else what the board says of itself, else the PCI id.
