@@ -48,6 +48,7 @@ func TestNothingWithoutCredentials(t *testing.T) {
 		}
 		if credentials {
 			r.SetBasicAuth("operator", "secret")
+			r.Header.Set("Accept", "text/html")
 		}
 		answer, err := client.Do(r)
 		if err != nil {

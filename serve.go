@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/compat"
 	"gpu_exporter/exporter"
 )
 
@@ -50,8 +51,18 @@ func serve(ctx context.Context, o *options, p program) int {
 	if o.lifecycle {
 		operations.Reload = reloader
 	}
+	history := compat.NewMemory()
+	api := compat.New(compat.Options{
+		Source: poller, Interval: o.interval, Version: version.Version, TelemetryPath: o.telemetryPath, Store: history, Log: log,
+	})
+	self.Tell(about(history))
 	routes := append([]exporter.Route{exporter.MetricsRoute(poller, self, export)}, operations.Routes()...)
-	handler, err := newHandler(append(routes, exporter.LandingRoute(routes, poller.Latest)), self.CountRequests)
+	for _, r := range api.Routes() {
+		routes = append(routes, exporter.Route(r))
+	}
+	landing := exporter.LandingRoute(routes, poller.Latest)
+	landing.Handler, landing.CORS = api.Home(landing.Handler), true
+	handler, err := front(append(routes, landing), o.corsOrigin, self, log)
 	if err != nil {
 		return p.fail(2, "--web.telemetry-path=%s: %v, take another", o.telemetryPath, err)
 	}
@@ -67,6 +78,7 @@ func serve(ctx context.Context, o *options, p program) int {
 		"version", version.Version, "revision", version.GetRevision())
 	checkPaths(o, log)
 	stopPolling := poll(ctx, poller, log)
+	record(ctx, poller, api, log)
 	stopReloading := reloadOnHangup(ctx, reloader)
 	tellSystemd(ctx, poller, log)
 
