@@ -52,6 +52,7 @@ type options struct {
 	include, exclude *regexp.Regexp
 	runtimeMetrics   bool
 	maxConnections   int
+	maxWebSockets    int
 	corsOrigin       string
 	lifecycle, pprof bool
 	hosts            []string
@@ -118,6 +119,8 @@ func webFlags(app *kingpin.Application, o *options) {
 		Default(fmt.Sprint(exporter.DefaultMaxRequests)).SetValue(newValue("web.max-requests", &o.maxRequests, count(0, 100000)))
 	app.Flag("web.max-connections", "Connections that may be open at once on each address; further ones wait, so that idle clients do not use up the descriptors.").
 		Default("2000").SetValue(newValue("web.max-connections", &o.maxConnections, count(1, 100000)))
+	app.Flag("web.max-websockets", "Clients of the WebSockets that may be there at once; further ones get 503. They count among the connections.").
+		Default("1000").SetValue(newValue("web.max-websockets", &o.maxWebSockets, count(0, 100000)))
 	app.Flag("web.cors-origin", "The one origin whose pages may read the JSON, such as https://jarvis.example; * is any. /metrics, /-/ and /debug/ are never open to other pages.").
 		Default("*").StringVar(&o.corsOrigin)
 	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the configuration, as SIGHUP always does.").

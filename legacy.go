@@ -38,9 +38,14 @@ func record(ctx context.Context, poller *collector.Poller, api *compat.API, log 
 }
 
 // about is what compat tells of itself in the metrics.
-func about(history *compat.Memory) exporter.About {
-	return exporter.About{
-		HistoryEntries: func() int { n, _ := history.Size(); return n },
-		HistoryBytes:   func() int { _, n := history.Size(); return n },
+func about(hub *compat.Hub, history *compat.Memory) exporter.About {
+	a := exporter.About{
+		WebSocketClients: hub.Clients,
+		HistoryEntries:   func() int { n, _ := history.Size(); return n },
+		HistoryBytes:     func() int { _, n := history.Size(); return n },
 	}
+	for _, d := range compat.Drops {
+		a.DropReasons = append(a.DropReasons, string(d))
+	}
+	return a
 }

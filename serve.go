@@ -55,9 +55,13 @@ func serve(ctx context.Context, o *options, p program) int {
 	api := compat.New(compat.Options{
 		Source: poller, Interval: o.interval, Version: version.Version, TelemetryPath: o.telemetryPath, Store: history, Log: log,
 	})
-	self.Tell(about(history))
+	hub := compat.NewHub(compat.HubOptions{
+		Source: poller, Interval: o.interval, MaxClients: o.maxWebSockets, Stats: api.AppendStats, GPUs: api.AppendGPUs,
+		Dropped: func(d compat.Drop) { self.Dropped(string(d)) }, Log: log,
+	})
+	self.Tell(about(hub, history))
 	routes := append([]exporter.Route{exporter.MetricsRoute(poller, self, export)}, operations.Routes()...)
-	for _, r := range api.Routes() {
+	for _, r := range append(api.Routes(), hub.Routes()...) {
 		routes = append(routes, exporter.Route(r))
 	}
 	landing := exporter.LandingRoute(routes, poller.Latest)
@@ -94,6 +98,7 @@ func serve(ctx context.Context, o *options, p program) int {
 	stopReloading()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
+	hub.Shutdown(drain) // the servers do not know of connections that became sockets
 	if err := servers.shutDown(drain); err != nil {
 		log.Warn("requests were cut off", "err", err)
 	}

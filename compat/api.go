@@ -11,12 +11,6 @@ import (
 	"gpu_exporter/collector"
 )
 
-// Source is where an API has its readings from: a collector.Poller.
-type Source interface {
-	Latest() *collector.Snapshot
-	Fresh(ctx context.Context) *collector.Snapshot
-}
-
 // Options say what an API serves.
 type Options struct {
 	Source        Source
@@ -110,6 +104,21 @@ func refused(parameters string) bool {
 	return false
 }
 
+// AppendStats appends the body of GET /gpu/stats about d, a GPU of a snapshot or nil, and nothing where that answers 503.
+// It is made for HubOptions.
+func (a *API) AppendStats(dst []byte, _ *collector.Snapshot, d *collector.Status, now time.Time) []byte {
+	shown, ok := statsOf(d, a.total(d), now)
+	if !ok {
+		return dst
+	}
+	return shown.append(dst)
+}
+
+// AppendGPUs appends the body of GET /gpus. It is made for HubOptions.
+func (a *API) AppendGPUs(dst []byte, s *collector.Snapshot, now time.Time) []byte {
+	return AppendGPUs(dst, s, a.o.Version, now)
+}
+
 const gpuNotFound = "GPU not found"
 
 // find returns the GPU that is named, nil where the name is empty and there is no GPU. It is not ok where the name is not
@@ -184,7 +193,7 @@ func (a *API) gpus(w http.ResponseWriter, r *http.Request) {
 	if a.o.Interval == 0 {
 		s = a.fresh(r)
 	}
-	writeJSON(w, http.StatusOK, AppendGPUs(nil, s, a.o.Version, time.Now()))
+	writeJSON(w, http.StatusOK, a.AppendGPUs(nil, s, time.Now()))
 }
 
 // flushAt is how much of a history is put together before it is sent.

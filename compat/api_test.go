@@ -163,7 +163,7 @@ func TestSections4To6(t *testing.T) {
 			`{"service":"gpu-stats-service","version":"1.0.0","gpu_vendor":"amd","status":"healthy","endpoints":{` +
 				`"health":"/health","gpu/info":"/gpu/info","gpu/stats":"/gpu/stats","gpu/history":"/gpu/history",` +
 				`"gpu/temperature":"/gpu/temperature","gpu/memory":"/gpu/memory","gpu/utilization":"/gpu/utilization",` +
-				`"gpus":"/gpus","metrics":"/metrics"}}`},
+				`"ws/gpu-stats":"/ws/gpu-stats","gpus":"/gpus","ws/gpus":"/ws/gpus","metrics":"/metrics"}}`},
 	} {
 		a := newAPI(always(c.s))
 		if c.seen {

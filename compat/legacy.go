@@ -38,7 +38,7 @@ func appendIndex(dst []byte, s *collector.Snapshot, version, telemetryPath strin
 	dst = appendString(dst, gpuTypeOf(standard(s)))
 	dst = append(dst, `,"status":"healthy","endpoints":{`...)
 	for _, p := range [...]string{"/health", "/gpu/info", "/gpu/stats", "/gpu/history", "/gpu/temperature", "/gpu/memory",
-		"/gpu/utilization", "/gpus"} {
+		"/gpu/utilization", "/ws/gpu-stats", "/gpus", "/ws/gpus"} {
 		dst = append(appendString(appendKey(dst, p[1:]), p), ',')
 	}
 	dst = append(dst, `"metrics":`...)

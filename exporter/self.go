@@ -22,7 +22,7 @@ var durationBuckets = []float64{0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0
 // Self counts what the exporter does. It is the Observer of the Poller. What it tells of the snapshot that is served
 // (devices, time of the reading) stands in the family sets.
 type Self struct {
-	requests, durations, errors, reads, rejected, rescans, scrapesRejected, restarts *vector
+	requests, durations, errors, reads, rejected, rescans, scrapesRejected, restarts, dropped *vector
 
 	vectors  []*vector            // these and what others added, by name
 	build    []*dto.MetricFamily  // gpu_exporter_build_info, which never changes
@@ -47,6 +47,7 @@ func NewSelf(o Options, sources ...string) *Self {
 		rejected:        counters("rejected_readings_total", "Values outside the bounds of physics.", "quantity", "source"),
 		rescans:         counters("rescans_total", "Searches for GPUs by how they ended.", "result"),
 		scrapesRejected: counters("scrapes_rejected_total", "Scrapes that were refused since too many ran at once."),
+		dropped:         counters("websocket_dropped_total", "Clients of the WebSockets that were dropped or not taken.", "reason"),
 		restarts:        counters("worker_restarts_total", "Child processes and workers that were replaced.", "reason", "source"),
 		registry:        prometheus.NewRegistry(),
 		log:             o.Log,
