@@ -39,20 +39,10 @@ var _ Source = (*collector.Poller)(nil)
 // Route is one thing that the server answers. main puts the routes of all rooms together.
 type Route struct {
 	Pattern string   // of http.ServeMux, without a method
-	Methods []string // that Handler answers; it refuses the others itself. None: any
+	Methods []string // that Handler answers; whoever puts routes together refuses the others. None: any
 	Handler http.Handler
 	CORS    bool // pages of other origins may read it
 }
 
 // readOnly are the methods of a route that only shows something.
 var readOnly = []string{http.MethodGet, http.MethodHead}
-
-// refused answers a request that would change something, and says whether it did.
-func refused(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		return false
-	}
-	w.Header().Set("Allow", "GET, HEAD")
-	http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
-	return true
-}

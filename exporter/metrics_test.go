@@ -185,22 +185,6 @@ func TestGzip(t *testing.T) {
 	parse(t, string(body))
 }
 
-func TestMethods(t *testing.T) {
-	metrics := MetricsRoute(serving(nil), NewSelf(Options{}), Options{})
-	for _, route := range []Route{metrics, LandingRoute([]Route{metrics}, func() *collector.Snapshot { return nil })} {
-		for _, c := range []struct {
-			method string
-			code   int
-		}{{"GET", 200}, {"HEAD", 200}, {"POST", 405}, {"PUT", 405}, {"DELETE", 405}, {"OPTIONS", 405}} {
-			w := httptest.NewRecorder()
-			route.Handler.ServeHTTP(w, httptest.NewRequest(c.method, route.Pattern, nil))
-			if w.Code != c.code || (w.Header().Get("Allow") == "GET, HEAD") != (c.code == 405) {
-				t.Errorf("%s %s = %d, Allow %q, want %d", c.method, route.Pattern, w.Code, w.Header().Get("Allow"), c.code)
-			}
-		}
-	}
-}
-
 func TestWithoutSnapshot(t *testing.T) {
 	h := MetricsRoute(serving(nil), NewSelf(Options{}, "sysfs"), Options{}).Handler
 	for name := range parse(t, get(h, "/metrics").Body.String()) {

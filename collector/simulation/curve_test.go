@@ -484,7 +484,7 @@ func TestAClockThatIsSetChangesNothing(t *testing.T) {
 	for _, by := range []time.Duration{time.Hour, -time.Hour, -20 * 365 * 24 * time.Hour} {
 		wrong := set(now, by)
 		if wrong.Sub(start) != 90*time.Second || wrong.Unix()-now.Unix() != int64(by/time.Second) {
-			t.Skip("package time keeps its readings in another way now")
+			t.Fatal("package time keeps its readings in another way now: mend set")
 		}
 		if got := c.At(wrong); got != want {
 			t.Errorf("set by %v: %+v, want %+v", by, got, want)
