@@ -121,7 +121,7 @@ func webFlags(app *kingpin.Application, o *options) {
 		Default("2000").SetValue(newValue("web.max-connections", &o.maxConnections, count(1, 100000)))
 	app.Flag("web.max-websockets", "Clients of the WebSockets that may be there at once; further ones get 503. They count among the connections.").
 		Default("1000").SetValue(newValue("web.max-websockets", &o.maxWebSockets, count(0, 100000)))
-	app.Flag("web.cors-origin", "The one origin whose pages may read the JSON, such as https://jarvis.example; * is any. /metrics, /-/ and /debug/ are never open to other pages.").
+	app.Flag("web.cors-origin", "The one origin whose pages may read the JSON and open the WebSockets, such as https://jarvis.example; * is any. /metrics, /-/ and /debug/ are never open to other pages.").
 		Default("*").StringVar(&o.corsOrigin)
 	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the configuration, as SIGHUP always does.").
 		SetValue(newSwitch("web.enable-lifecycle", &o.lifecycle))

@@ -56,8 +56,8 @@ func serve(ctx context.Context, o *options, p program) int {
 		Source: poller, Interval: o.interval, Version: version.Version, TelemetryPath: o.telemetryPath, Store: history, Log: log,
 	})
 	hub := compat.NewHub(compat.HubOptions{
-		Source: poller, Interval: o.interval, MaxClients: o.maxWebSockets, Stats: api.AppendStats, GPUs: api.AppendGPUs,
-		Dropped: func(d compat.Drop) { self.Dropped(string(d)) }, Log: log,
+		Source: poller, Interval: o.interval, MaxClients: o.maxWebSockets, Origin: o.corsOrigin,
+		Stats: api.AppendStats, GPUs: api.AppendGPUs, Dropped: func(d compat.Drop) { self.Dropped(string(d)) }, Log: log,
 	})
 	self.Tell(about(hub, history))
 	routes := append([]exporter.Route{exporter.MetricsRoute(poller, self, export)}, operations.Routes()...)

@@ -27,6 +27,7 @@ type HubOptions struct {
 	Source     Source
 	Interval   time.Duration // of polling; 0: a reading is asked for every 3 s while a client is there
 	MaxClients int           // of both paths together; 0: nobody is served
+	Origin     string        // the only one whose pages are served, beside those of this server; empty or *: any
 
 	// Stats appends the body of GET /gpu/stats?gpu=, and nothing where that answers 503: then no frame is sent.
 	Stats func(dst []byte, s *collector.Snapshot, gpu *collector.Status, now time.Time) []byte
@@ -89,7 +90,7 @@ func NewHub(o HubOptions) *Hub {
 		WriteBufferSize:   256,
 		WriteBufferPool:   &sync.Pool{},
 		EnableCompression: true,
-		CheckOrigin:       func(*http.Request) bool { return true },
+		CheckOrigin:       h.serves,
 		Error: func(w http.ResponseWriter, _ *http.Request, code int, _ error) {
 			w.Header().Set("Sec-WebSocket-Version", "13")
 			detail(w, code, "")

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -75,6 +77,17 @@ func (h *Hub) identity(ctx context.Context, name string) (gpu string, known bool
 		return "", false
 	}
 	return d.GPU, true
+}
+
+// serves says whether a handshake may come from its page: browsers let every page open a WebSocket anywhere, so that here
+// the server must do what CORS does elsewhere. A program sends no origin.
+func (h *Hub) serves(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if h.o.Origin == "" || h.o.Origin == "*" || origin == "" || origin == h.o.Origin {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && strings.EqualFold(u.Host, r.Host)
 }
 
 // take makes a client of a request. It does not stay until the client has left: net/http would keep the buffers and

@@ -117,6 +117,7 @@ type rig struct {
 type setUp struct {
 	interval time.Duration
 	max      int // 0: 1000
+	origin   string
 	pipes    bool
 	first    *collector.Snapshot
 	gpus     func([]byte, *collector.Snapshot, time.Time) []byte // nil: AppendGPUs
@@ -132,7 +133,7 @@ func newRig(t *testing.T, s setUp) *rig {
 		s.gpus = func(dst []byte, s *collector.Snapshot, now time.Time) []byte { return AppendGPUs(dst, s, "1", now) }
 	}
 	r.Hub = NewHub(HubOptions{
-		Source: r.source, Interval: s.interval, MaxClients: s.max, Stats: fakeStats, GPUs: s.gpus,
+		Source: r.source, Interval: s.interval, MaxClients: s.max, Origin: s.origin, Stats: fakeStats, GPUs: s.gpus,
 		Dropped: func(why Drop) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -249,9 +250,13 @@ func (r *rig) connect(path string, with ...func(*websocket.Dialer, http.Header))
 }
 
 // refused asks for an upgrade that must not happen.
-func (r *rig) refused(path string) (code int, body string) {
+func (r *rig) refused(path string, with ...func(*websocket.Dialer, http.Header)) (code int, body string) {
 	r.t.Helper()
-	conn, answer, err := r.dialer.Dial("ws://"+r.host+path, nil)
+	d, head := r.dialer, http.Header{}
+	for _, w := range with {
+		w(&d, head)
+	}
+	conn, answer, err := d.Dial("ws://"+r.host+path, head)
 	if err == nil {
 		conn.Close()
 		r.t.Fatalf("%s was served", path)

@@ -29,6 +29,7 @@ var webSocketRows = []struct {
 	run   func(*testing.T, *rig)
 }{
 	{"any origin", false, setUp{interval: time.Second, first: twoGPUs(at)}, anyOrigin},
+	{"one origin, where a flag names it", false, setUp{interval: time.Second, first: twoGPUs(at), origin: "https://jarvis.example"}, oneOrigin},
 	{"no subprotocol", false, setUp{interval: time.Second}, noSubprotocol},
 	{"permessage-deflate when offered", false, setUp{interval: minute, first: twoGPUs(at)}, deflateWhenOffered},
 	{"text frame with the object of /gpu/stats", false, setUp{interval: minute, first: twoGPUs(at)}, statsInTextFrame},
@@ -61,7 +62,7 @@ var webSocketRows = []struct {
 }
 
 func TestWebSocketRows(t *testing.T) {
-	if len(webSocketRows) != 30 {
+	if len(webSocketRows) != 31 {
 		t.Errorf("%d rows", len(webSocketRows))
 	}
 	for _, row := range webSocketRows {
@@ -87,6 +88,24 @@ func anyOrigin(_ *testing.T, r *rig) {
 				h.Set("Origin", origin)
 			}
 		}).wants(statsFrame(gpuB, at))
+	}
+}
+
+func oneOrigin(t *testing.T, r *rig) {
+	from := func(origin string) func(*websocket.Dialer, http.Header) {
+		return func(_ *websocket.Dialer, h http.Header) {
+			if origin != "" {
+				h.Set("Origin", origin)
+			}
+		}
+	}
+	for _, origin := range []string{"", "https://jarvis.example", "http://" + r.host} {
+		r.connect("/ws/gpu-stats", from(origin)).wants(statsFrame(gpuB, at))
+	}
+	for _, origin := range []string{"null", "file://", "http://jarvis.example", "https://elsewhere.example"} {
+		if code, body := r.refused("/ws/gpu-stats", from(origin)); code != http.StatusForbidden || body != `{"detail":"Forbidden"}` {
+			t.Errorf("%s: %d %s", origin, code, body)
+		}
 	}
 }
 
