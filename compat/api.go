@@ -65,6 +65,10 @@ func (a *API) Routes() []Route {
 	} {
 		routes = append(routes, Route{Pattern: r.pattern, Methods: readOnly, Handler: r.handler, CORS: true})
 	}
+	for _, r := range documentation() {
+		r.Methods, r.CORS = readOnly, true
+		routes = append(routes, r)
+	}
 	return routes
 }
 

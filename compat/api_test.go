@@ -163,7 +163,8 @@ func TestSections4To6(t *testing.T) {
 			`{"service":"gpu-stats-service","version":"1.0.0","gpu_vendor":"amd","status":"healthy","endpoints":{` +
 				`"health":"/health","gpu/info":"/gpu/info","gpu/stats":"/gpu/stats","gpu/history":"/gpu/history",` +
 				`"gpu/temperature":"/gpu/temperature","gpu/memory":"/gpu/memory","gpu/utilization":"/gpu/utilization",` +
-				`"ws/gpu-stats":"/ws/gpu-stats","gpus":"/gpus","ws/gpus":"/ws/gpus","metrics":"/metrics"}}`},
+				`"ws/gpu-stats":"/ws/gpu-stats","gpus":"/gpus","ws/gpus":"/ws/gpus","metrics":"/metrics","docs":"/docs",` +
+				`"openapi":"/openapi.json"}}`},
 	} {
 		a := newAPI(always(c.s))
 		if c.seen {
@@ -289,12 +290,15 @@ func TestEveryRoute(t *testing.T) {
 	a := newAPI(always(fleet(rx7800xt())))
 	var rows []exchange
 	for _, r := range a.Routes() {
-		from := []string{"Origin", "file://"}
-		rows = append(rows, exchange{"section 2, HEAD", "HEAD", r.Pattern, from, 200, "", append([]string{"Access-Control-Allow-Origin", "*"}, jsonHead...)},
+		from, head := []string{"Origin", "file://"}, jsonHead
+		if r.Pattern == "/docs" || r.Pattern == "/redoc" {
+			head = []string{"Content-Type", "text/html; charset=utf-8", "Cache-Control", "no-store"}
+		}
+		rows = append(rows, exchange{"section 2, HEAD", "HEAD", r.Pattern, from, 200, "", append([]string{"Access-Control-Allow-Origin", "*"}, head...)},
 			exchange{"section 2, wrong method", "PUT", r.Pattern, from, 405, notAllowedBody, []string{"Allow", "GET, HEAD"}},
 			exchange{"section 2, slash", "GET", r.Pattern + "/", from, 307, "", []string{"Location", r.Pattern}})
 	}
-	if len(rows) != 3*8 {
+	if len(rows) != 3*11 {
 		t.Errorf("%d rows", len(rows))
 	}
 	ask(t, serve(t, a), rows)

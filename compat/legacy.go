@@ -43,7 +43,7 @@ func appendIndex(dst []byte, s *collector.Snapshot, version, telemetryPath strin
 	}
 	dst = append(dst, `"metrics":`...)
 	dst = appendString(dst, telemetryPath)
-	return append(dst, "}}"...)
+	return append(dst, `,"docs":"/docs","openapi":"/openapi.json"}}`...)
 }
 
 // appendInfo appends the body of GET /gpu/info about d, nil where there is no GPU. total is its last known memory_total.
