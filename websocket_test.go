@@ -99,34 +99,3 @@ func TestWebSocketsOfTheRealBinary(t *testing.T) {
 		}
 	}
 }
-
-// Whoever the old service's clients are, the REST routes answer from the real binary as they do in the tests of compat.
-func TestLegacyRoutesOfTheRealBinary(t *testing.T) {
-	s := startServer(t, ownCase(t, "discrete"), "--polling.interval=200ms")
-	s.until(t, "the card", func(m hwcase.Samples) bool { return m[edge(first)] != 0 })
-	for path, want := range map[string]string{
-		"/health":          `{"status":"healthy","service":"gpu-stats-service",`,
-		"/gpu/stats":       `{"name":"AMD Radeon RX 7900 XTX","temperature":45.0,"utilization":63.0,`,
-		"/gpu/stats?gpu=0": `{"name":"AMD Radeon RX 7900 XTX","temperature":45.0,"utilization":63.0,`,
-		"/gpu/temperature": `{"temperature":45.0,"status":"healthy",`,
-		"/gpu/history":     `{"history":[`,
-		"/gpus":            `{"schema":1,"version":"`,
-		"/":                `{"service":"gpu-stats-service","version":"`,
-	} {
-		if body := get(t, s.url+path, http.StatusOK); !strings.HasPrefix(body, want) {
-			t.Errorf("%s: %s, want %s...", path, body, want)
-		}
-	}
-	for path, want := range map[string]struct {
-		code int
-		body string
-	}{
-		"/gpu/stats?gpu=9":          {404, `{"detail":"GPU not found"}`},
-		"/GPU/stats":                {404, `{"detail":"Not Found"}`},
-		"/gpu/history?minutes=0x10": {422, ""},
-	} {
-		if body := get(t, s.url+path, want.code); want.body != "" && body != want.body {
-			t.Errorf("%s: %s, want %s", path, body, want.body)
-		}
-	}
-}

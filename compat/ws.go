@@ -242,8 +242,10 @@ func (h *Hub) listenTo(c *client) {
 		var message io.Reader
 		_, message, err = c.conn.NextReader() // skips the rest of the last message, unread
 		if inflater, ok := message.(io.Closer); ok {
-			// A compressed message holds 40 kB of inflater, until the next one comes.
+			// A compressed message holds 40 kB of inflater, until the next one comes. It is never inflated.
 			inflater.Close()
+			// What is not compressed can still be read. Fragments that are skipped would count against the next message.
+			_, _ = io.Copy(io.Discard, message) // NextReader returns the same error
 		}
 	}
 	h.leave(c, err)

@@ -1,0 +1,110 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+)
+
+// times are the timestamps of a history.
+func times(t *testing.T, body string) (list []float64) {
+	t.Helper()
+	var h struct{ History []struct{ Timestamp float64 } }
+	if err := json.Unmarshal([]byte(body), &h); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	for _, e := range h.History {
+		list = append(list, e.Timestamp)
+	}
+	return list
+}
+
+// recorded waits until some of the past is there.
+func recorded(t *testing.T, s *subject) (body string) {
+	t.Helper()
+	await(t, "three recorded readings", func() bool {
+		body = s.get(t, "/gpu/history")
+		return len(times(t, body)) >= 3
+	})
+	return body
+}
+
+func pastIsTold(t *testing.T, s *subject) {
+	body := recorded(t, s)
+	s.expect(t, "/gpu/history", bodyOf("/gpu/history"), body)
+	list := times(t, body)
+	oldest, newest := list[0], list[len(list)-1]
+	if !slices.IsSorted(list) || len(slices.Compact(slices.Clone(list))) != len(list) {
+		t.Errorf("not oldest first, or one twice: %s", body)
+	}
+	// Not each step: a cycle may begin late, and the next one in time.
+	if n := float64(len(list)); n > newest-oldest+2 {
+		t.Errorf("%v entries in %v s, want one a second: %s", n, newest-oldest, body)
+	}
+	if end := float64(time.Now().UnixMicro()) / 1e6; newest > end {
+		t.Errorf("an entry of the future: %f, now %f", newest, end)
+	}
+}
+
+// takesMinutes checks values of minutes: the recorded past is told, which begins with the same entry in all answers.
+func takesMinutes(queries ...string) func(*testing.T, *subject) {
+	return func(t *testing.T, s *subject) {
+		oldest := times(t, recorded(t, s))[0]
+		for _, query := range queries {
+			body := s.get(t, "/gpu/history"+query)
+			s.expect(t, query, bodyOf("/gpu/history"), body)
+			if list := times(t, body); len(list) < 3 || list[0] != oldest {
+				t.Errorf("%s: not what was recorded since %f: %s", query, oldest, body)
+			}
+		}
+	}
+}
+
+// noNumber is the body of a 422 about minutes.
+func noNumber(kind, message, input string) string {
+	return `{"detail":[{"type":"` + kind + `","loc":["query","minutes"],"msg":"` + message + `","input":"` + input +
+		`","url":"https://errors.pydantic.dev/2.4/v/` + kind + `"}]}`
+}
+
+const (
+	unparsable = "Input should be a valid integer, unable to parse string as an integer"
+	tooLong    = "Unable to parse input string as an integer, exceeded maximum size"
+)
+
+// noMinutes are texts that are no number. Each is sent with all escaped that can be.
+func noMinutes(inputs ...string) func(*testing.T, *subject) {
+	return func(t *testing.T, s *subject) {
+		for _, input := range inputs {
+			s.exchange(t, exchange{"GET", "/gpu/history?minutes=" + escaped(input), []string{"Origin", "null"}, 422,
+				noNumber("int_parsing", unparsable, input), []string{"Content-Type", "application/json", acaOrigin, "*"}})
+		}
+	}
+}
+
+// either are queries that may be answered in either way.
+func either(queries ...string) func(*testing.T, *subject) {
+	return func(t *testing.T, s *subject) {
+		for _, query := range queries {
+			if a := s.ask(t, http.MethodGet, "/gpu/history"+query); a.StatusCode != 200 && a.StatusCode != 422 {
+				t.Errorf("%s: %s %s", query, a.Status, a.body)
+			}
+		}
+	}
+}
+
+func pastPrints(t *testing.T, s *subject) {
+	body := s.get(t, "/gpu/history?minutes=1")
+	var h struct{ History []map[string]any }
+	if err := json.Unmarshal([]byte(body), &h); err != nil || h.History == nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	if n := len(h.History); n > 0 {
+		if _, ok := h.History[n-1]["utilization"].(float64); !ok {
+			t.Errorf("the last entry's utilization is no number: %s", body)
+		}
+	}
+}
