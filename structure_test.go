@@ -57,7 +57,7 @@ var rooms = map[string][]string{
 	"collector/amd":        {module + "/collector", module + "/collector/sysfs", "golang.org/x/sys"},
 	"collector/simulation": {module + "/collector"},
 	"exporter":             {module + "/collector", "github.com/prometheus/", "github.com/klauspost/compress", "google.golang.org/protobuf"},
-	"compat":               {module + "/collector", "github.com/gorilla/websocket"},
+	"compat":               {module + "/collector", "github.com/gorilla/websocket", "go.etcd.io/bbolt"},
 	"internal/logging":     {"github.com/go-kit/log", "github.com/tjhop/slog-gokit", "gopkg.in/natefinch/lumberjack.v2"},
 	"internal/hwcase":      {"github.com/prometheus/common"},
 	"internal/faultfs":     {"github.com/hanwen/go-fuse/v2", "golang.org/x/sys"},
