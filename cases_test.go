@@ -31,6 +31,11 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	scratch = dir
+	// No test writes to the cache of the user, but for the go command.
+	if cache, err := exec.Command("go", "env", "GOCACHE").Output(); err == nil {
+		os.Setenv("GOCACHE", strings.TrimSpace(string(cache)))
+	}
+	os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)

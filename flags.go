@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"gpu_exporter/collector/simulation"
+	"gpu_exporter/compat"
 	"gpu_exporter/exporter"
 	"gpu_exporter/internal/logging"
 )
@@ -45,6 +46,11 @@ type options struct {
 		seed          uint64
 	}
 
+	history struct {
+		store, path      string
+		retention, flush time.Duration
+	}
+
 	web              *web.FlagConfig
 	telemetryPath    string
 	timeoutOffset    time.Duration
@@ -65,6 +71,7 @@ type options struct {
 		interval time.Duration
 		out      string
 	}
+	export exportOptions
 }
 
 // legacyInterval is the variable of the service that this one replaces; it counts when neither the flag nor its own
@@ -89,6 +96,7 @@ func newApp(o *options) *kingpin.Application {
 
 	webFlags(app, o)
 	collectorFlags(app, o)
+	historyFlags(app, o)
 	app.Flag("log.level", "Least severity that is logged: debug, info, warn or error.").Default("info").
 		HintOptions("debug", "info", "warn", "error").SetValue(newValue("log.level", &o.logLevel, logging.Level))
 
@@ -100,6 +108,7 @@ func newApp(o *options) *kingpin.Application {
 	app.Command("serve", "Serve /metrics; this is done without a command too.")
 	healthFlags(app.Command("health", "Ask a running exporter whether it is alive, say so in one line, and exit: 0 if it is, else 1."), o)
 	onceFlags(app.Command("once", "Print a reading of all GPUs and exit: 0 if there is a GPU, whatever its state, else 1."), o)
+	exportFlags(app.Command("export", "Write what was recorded and exit: 0 if it is all there, else 1. It is read from --history.path, or asked of the exporter that has it open."), o)
 	doctorFlags(app.Command("doctor", "Say in plain words which GPUs there are, what is wrong and what to do, and exit: 0 if all is well, 1 if no GPU can be read, 2 if one can but something is wrong (a wrong flag is 2 too, with nothing on standard output). Simulated GPUs do not count, and a GPU that is asleep is well and left so."), o)
 	return app
 }
@@ -173,6 +182,40 @@ func collectorFlags(app *kingpin.Application, o *options) {
 		SetValue(newSwitch("collector.firmware", &o.firmware))
 }
 
+// Where the history is kept.
+const (
+	storeMemory = "memory"
+	storeFile   = "file"
+)
+
+func historyFlags(app *kingpin.Application, o *options) {
+	app.Flag("history.store", "Where the past is kept beyond the last hour, which is always in memory: file, so that it survives a restart, or memory, and then not at all.").
+		Default(storeFile).HintOptions(storeFile, storeMemory).
+		SetValue(newValue("history.store", &o.history.store, oneOf(storeFile, storeMemory)))
+	app.Flag("history.path", "Folder of the file with the past; by default $CACHE_DIRECTORY, which systemd sets, else gpu_exporter in the cache folder of the user.").
+		PlaceHolder("FOLDER").StringVar(&o.history.path)
+	app.Flag("history.retention", "Time for which the past is kept in the file, 1h to 30d.").
+		Default("24h").SetValue(newValue("history.retention", &o.history.retention, days(within(time.Hour, 30*24*time.Hour, "1h to 30d"))))
+	app.Flag("history.flush", "Time between writes to the file, 1s to 10m: as much is lost at most when the machine or the exporter dies.").
+		Default("30s").SetValue(newValue("history.flush", &o.history.flush, within(time.Second, 10*time.Minute, "1s to 10m")))
+}
+
+// historyFolder is where the file with the past is. It is empty where there is no such folder.
+func (o *options) historyFolder() string {
+	if o.history.path != "" {
+		return o.history.path
+	}
+	// systemd may be told of more than one folder.
+	if first, _, _ := strings.Cut(os.Getenv("CACHE_DIRECTORY"), ":"); first != "" {
+		return first
+	}
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		return "" // there is no user with a home
+	}
+	return filepath.Join(folder, "gpu_exporter")
+}
+
 func healthFlags(cmd *kingpin.CmdClause, o *options) {
 	cmd.Arg("url", "Address to ask; by default that of an exporter on this machine with the same flags.").StringVar(&o.healthURL)
 }
@@ -187,6 +230,25 @@ func onceFlags(cmd *kingpin.CmdClause, o *options) {
 		Default("1s").Envar("GPU_EXPORTER_ONCE_INTERVAL").SetValue(newValue("interval", &o.once.interval, within(0, 24*time.Hour, "0 to 24h")))
 	cmd.Flag("out", "File to write instead of standard output; it is renamed into place when it is whole, as the textfile collector of node_exporter needs it.").
 		Envar("GPU_EXPORTER_ONCE_OUT").PlaceHolder("FILE").StringVar(&o.once.out)
+}
+
+func exportFlags(cmd *kingpin.CmdClause, o *options) {
+	e := &o.export
+	cmd.Flag("format", "What is written: csv with a header line, or json, one object a line; both have all columns.").
+		Default(compat.FormatCSV).Envar("GPU_EXPORTER_EXPORT_FORMAT").HintOptions(compat.FormatCSV, compat.FormatJSON).
+		SetValue(newValue("format", &e.format, oneOf(compat.FormatCSV, compat.FormatJSON)))
+	cmd.Flag("gpu", "Address, uuid or place (from 0) of the one GPU to write; by default all are.").
+		Envar("GPU_EXPORTER_EXPORT_GPU").PlaceHolder("GPU").StringVar(&e.gpu)
+	cmd.Flag("from", "Time of the first entry, in Unix seconds or as 2026-11-25T19:00:00Z; by default all there is.").
+		Envar("GPU_EXPORTER_EXPORT_FROM").PlaceHolder("TIME").SetValue(newValue("from", &e.from, compat.ParseTime))
+	cmd.Flag("to", "Time before which the last entry is, in Unix seconds or as 2026-11-25T20:00:00Z; by default all there is.").
+		Envar("GPU_EXPORTER_EXPORT_TO").PlaceHolder("TIME").SetValue(newValue("to", &e.to, compat.ParseTime))
+	cmd.Flag("step", "Time, 1s to 720h, of which one mean is written, with the least and the most where it is longer than --polling.interval; by default each entry is written.").
+		Envar("GPU_EXPORTER_EXPORT_STEP").PlaceHolder("STEP").SetValue(newValue("step", &e.step, compat.ParseStep))
+	cmd.Flag("out", "File to write instead of standard output; it is renamed into place when it is whole.").
+		Envar("GPU_EXPORTER_EXPORT_OUT").PlaceHolder("FILE").StringVar(&e.out)
+	cmd.Flag("url", "Exporter to ask where the file cannot be opened because it is in use, such as http://NAME:PASSWORD@localhost:5009 where it wants a password.").
+		Default("http://localhost:5009").Envar("GPU_EXPORTER_EXPORT_URL").StringVar(&e.url)
 }
 
 func doctorFlags(cmd *kingpin.CmdClause, o *options) {
@@ -210,7 +272,7 @@ func parse(args []string, p program) (string, *options, error) {
 	switch {
 	case asked(context, app.GetFlag("completion-bash")): // of a line that may end anywhere
 	case err != nil && context.SelectedCommand == nil && context.Peek().Type == kingpin.TokenArg:
-		return "", nil, fmt.Errorf("unknown command %q: take serve, once, doctor or health", context.Peek())
+		return "", nil, fmt.Errorf("unknown command %q: take serve, once, export, doctor or health", context.Peek())
 	case err != nil:
 		return "", nil, err
 	}

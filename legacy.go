@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"gpu_exporter/collector"
 	"gpu_exporter/compat"
@@ -37,12 +38,48 @@ func record(ctx context.Context, poller *collector.Poller, api *compat.API, log 
 	}()
 }
 
+// past is a store of the history that tells of itself.
+type past interface {
+	compat.Store
+	Size() (entries, bytes int)
+	WriteErrors() uint64
+}
+
+// unwritten is a past that nobody writes.
+type unwritten struct{ *compat.Memory }
+
+func (unwritten) WriteErrors() uint64 { return 0 }
+
+// lastFlush is what writing the rest of the history gets at the end. With the other times of the end it stays below 5 s.
+const lastFlush = 400 * time.Millisecond
+
+// openHistory makes the store of the history. It is never too late for the file of one: that is opened meanwhile.
+func (o *options) openHistory(log *slog.Logger) (history past, stop func()) {
+	folder := o.historyFolder()
+	if o.history.store == storeFile && folder == "" {
+		log.Warn("the history is not written: only the last hour is kept, in memory", "err", "no folder for it is known",
+			"fix", "name one by --history.path, or say --history.store=memory")
+	}
+	if o.history.store == storeMemory || folder == "" {
+		return unwritten{compat.NewMemory()}, func() {}
+	}
+	file := compat.NewFile(compat.FileOptions{Path: folder, Retention: o.history.retention, Flush: o.history.flush, Log: log})
+	return file, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), lastFlush)
+		defer cancel()
+		if err := file.Close(ctx); err != nil {
+			log.Warn("the end of the history is not written", "err", err)
+		}
+	}
+}
+
 // about is what compat tells of itself in the metrics.
-func about(hub *compat.Hub, history *compat.Memory) exporter.About {
+func about(hub *compat.Hub, history past) exporter.About {
 	a := exporter.About{
-		WebSocketClients: hub.Clients,
-		HistoryEntries:   func() int { n, _ := history.Size(); return n },
-		HistoryBytes:     func() int { _, n := history.Size(); return n },
+		WebSocketClients:   hub.Clients,
+		HistoryEntries:     func() int { n, _ := history.Size(); return n },
+		HistoryBytes:       func() int { _, n := history.Size(); return n },
+		HistoryWriteErrors: history.WriteErrors,
 	}
 	for _, d := range compat.Drops {
 		a.DropReasons = append(a.DropReasons, string(d))

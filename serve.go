@@ -51,7 +51,7 @@ func serve(ctx context.Context, o *options, p program) int {
 	if o.lifecycle {
 		operations.Reload = reloader
 	}
-	history := compat.NewMemory()
+	history, closeHistory := o.openHistory(log)
 	api := compat.New(compat.Options{
 		Source: poller, Interval: o.interval, Version: version.Version, TelemetryPath: o.telemetryPath, Store: history, Log: log,
 	})
@@ -103,6 +103,7 @@ func serve(ctx context.Context, o *options, p program) int {
 		log.Warn("requests were cut off", "err", err)
 	}
 	stopPolling()
+	closeHistory()
 	return status
 }
 

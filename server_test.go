@@ -40,7 +40,8 @@ func startProgram(t testing.TB, program, tree string, flags ...string) *server {
 	t.Helper()
 	args := slices.Clone(flags)
 	for flag, value := range map[string]string{"--web.listen-address": "127.0.0.1:0",
-		"--path.sysfs": filepath.Join(tree, "sys"), "--path.procfs": filepath.Join(tree, "proc")} {
+		"--path.sysfs": filepath.Join(tree, "sys"), "--path.procfs": filepath.Join(tree, "proc"),
+		"--history.path": t.TempDir()} {
 		if !slices.ContainsFunc(flags, func(f string) bool { return strings.HasPrefix(f, flag+"=") }) {
 			args = append(args, flag+"="+value)
 		}

@@ -39,7 +39,7 @@ func (v *value[T]) String() string { return fmt.Sprint(*v.to) }
 // told names the place where a wrong value was given.
 func told(name, s string, err error) error {
 	upper := strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(name))
-	for _, variable := range [...]string{"GPU_EXPORTER_" + upper, "GPU_EXPORTER_ONCE_" + upper, "GPU_EXPORTER_DOCTOR_" + upper} {
+	for _, variable := range [...]string{"GPU_EXPORTER_" + upper, "GPU_EXPORTER_ONCE_" + upper, "GPU_EXPORTER_EXPORT_" + upper, "GPU_EXPORTER_DOCTOR_" + upper} {
 		if v, ok := os.LookupEnv(variable); ok && v == s {
 			return fmt.Errorf("%s=%s: %w", variable, s, err)
 		}
@@ -113,6 +113,18 @@ func within(least, most time.Duration, say string) func(string) (time.Duration, 
 			err = fmt.Errorf("out of range, take %s", say)
 		}
 		return d, err
+	}
+}
+
+// days lets a parser of durations take 7d too.
+func days(parse func(string) (time.Duration, error)) func(string) (time.Duration, error) {
+	return func(s string) (time.Duration, error) {
+		if n, ok := strings.CutSuffix(strings.TrimSpace(s), "d"); ok {
+			if n, err := strconv.ParseFloat(n, 64); err == nil && math.Abs(n) < 1e5 {
+				s = fmt.Sprint(time.Duration(n * 24 * float64(time.Hour)))
+			}
+		}
+		return parse(s)
 	}
 }
 

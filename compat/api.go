@@ -3,7 +3,6 @@ package compat
 import (
 	"context"
 	"log/slog"
-	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -198,70 +197,4 @@ func (a *API) gpus(w http.ResponseWriter, r *http.Request) {
 		s = a.fresh(r)
 	}
 	writeJSON(w, http.StatusOK, a.AppendGPUs(nil, s, time.Now()))
-}
-
-// flushAt is how much of a history is put together before it is sent.
-const flushAt = 16 << 10
-
-func (a *API) serveHistory(w http.ResponseWriter, r *http.Request) {
-	minutes := int64(defaultMinutes)
-	if text, given := lastOf(r.URL.RawQuery, "minutes"); given {
-		var fault string
-		if minutes, fault = parseMinutes(text); fault != "" {
-			writeJSON(w, http.StatusUnprocessableEntity, appendFault(nil, "minutes", fault, text))
-			return
-		}
-	}
-	d, ok := find(a.o.Source.Latest(), named(r))
-	if !ok {
-		detail(w, http.StatusNotFound, gpuNotFound)
-		return
-	}
-	if d == nil || minutes <= 0 {
-		writeJSON(w, http.StatusOK, []byte(`{"history":[]}`))
-		return
-	}
-	a.stream(w, d.GPU, time.Duration(minutes)*time.Minute)
-}
-
-// stream sends what was recorded in the time that has just passed, as it comes from the store.
-func (a *API) stream(w http.ResponseWriter, gpu string, past time.Duration) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	now := time.Now()
-	dst := append(make([]byte, 0, flushAt+256), `{"history":[`...)
-	separate := false
-	for e, err := range a.o.Store.Range(gpu, now.Add(-past), now) {
-		if err != nil {
-			a.o.Log.Warn("cannot read the history", "gpu", gpu, "err", err)
-			panic(http.ErrAbortHandler) // the client must not take it for the whole
-		}
-		if separate {
-			dst = append(dst, ',')
-		}
-		separate = true
-		if dst = appendEntry(dst, e); len(dst) < flushAt {
-			continue
-		}
-		if _, err := w.Write(dst); err != nil {
-			return // the client is gone
-		}
-		dst = dst[:0]
-	}
-	_, _ = w.Write(append(dst, ']', '}'))
-}
-
-func appendEntry(dst []byte, e Entry) []byte {
-	dst = append(dst, `{"timestamp":`...)
-	dst = appendFloatUnix(dst, e.At)
-	for _, i := range [...]int{Utilization, Temperature, MemoryUtilization} {
-		dst = append(dst, ',')
-		dst = appendKey(dst, columns[i].key)
-		v := float64(e.Values[i])
-		if math.IsNaN(v) {
-			v = 0
-		}
-		dst = appendFloat(dst, v)
-	}
-	return append(dst, '}')
 }

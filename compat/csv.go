@@ -3,16 +3,22 @@ package compat
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"gpu_exporter/collector"
 )
 
 // AppendCSVHeader appends the header line of every CSV of the exporter (legacy-api.md 15.4).
-func AppendCSVHeader(dst []byte) []byte {
+func AppendCSVHeader(dst []byte) []byte { return appendCSVHeader(dst, false) }
+
+// appendCSVHeader appends the header line. spread says that the least and the most follow each value.
+func appendCSVHeader(dst []byte, spread bool) []byte {
 	dst = append(dst, "timestamp,gpu,name,state,"...)
 	for _, c := range columns {
-		dst = append(append(dst, c.key...), ',')
+		for _, f := range figuresOf(spread) {
+			dst = append(dst, c.key...)
+			dst = append(dst, f.suffix...)
+			dst = append(dst, ',')
+		}
 	}
 	return append(dst, "driver_version,monitoring_method\n"...)
 }
@@ -24,24 +30,26 @@ func AppendCSV(dst []byte, s *collector.Snapshot) []byte {
 	}
 	for i := range s.Devices {
 		d := &s.Devices[i]
-		dst = appendCSVRow(dst, d.At, d.Info, d.State, ValuesOf(d))
+		dst = appendCSVRow(dst, &d.Info, &row{at: d.At, state: d.State, values: ValuesOf(d)}, false)
 	}
 	return dst
 }
 
-// appendCSVRow appends the line of one reading. Numbers are written as in the object primary of /gpus; what is not
-// known is an empty field.
-func appendCSVRow(dst []byte, at time.Time, who collector.Info, state collector.State, values Values) []byte {
-	if !at.IsZero() {
-		dst = strconv.AppendFloat(dst, float64(at.UnixMilli())/1000, 'f', 3, 64)
+// appendCSVRow appends the line of one reading or step. Numbers are written as in the object primary of /gpus; what is
+// not known is an empty field.
+func appendCSVRow(dst []byte, who *collector.Info, r *row, spread bool) []byte {
+	if !r.at.IsZero() {
+		dst = strconv.AppendFloat(dst, float64(r.at.UnixMilli())/1000, 'f', 3, 64)
 	}
-	for _, text := range [...]string{who.GPU, who.Name, state.String()} {
+	for _, text := range [...]string{who.GPU, who.Name, r.state.String()} {
 		dst = appendCSVField(append(dst, ','), text)
 	}
-	for _, v := range values {
-		dst = append(dst, ',')
-		if v.OK {
-			dst = appendNumber(dst, v.V)
+	for i := range columns {
+		for _, f := range figuresOf(spread) {
+			dst = append(dst, ',')
+			if v := f.of(r)[i]; v.OK {
+				dst = appendNumber(dst, v.V)
+			}
 		}
 	}
 	for _, text := range [...]string{who.DriverVersion, who.Source} {
@@ -56,6 +64,11 @@ func appendCSVField(dst []byte, s string) []byte {
 		return append(dst, s...)
 	}
 	dst = append(dst, '"')
-	dst = append(dst, strings.ReplaceAll(s, `"`, `""`)...)
+	for part := range strings.SplitAfterSeq(s, `"`) {
+		dst = append(dst, part...)
+		if strings.HasSuffix(part, `"`) {
+			dst = append(dst, '"')
+		}
+	}
 	return append(dst, '"')
 }

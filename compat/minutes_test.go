@@ -2,7 +2,6 @@ package compat
 
 import (
 	"math/big"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -62,38 +61,6 @@ func FuzzParseMinutes(f *testing.F) {
 		got, fault := parseMinutes(s)
 		if want, wantFault := slowMinutes(s); got != want || fault != wantFault {
 			t.Errorf("parseMinutes(%q) = %d, %q; want %d, %q", s, got, fault, want, wantFault)
-		}
-	})
-}
-
-func TestLastOf(t *testing.T) {
-	for _, c := range []struct {
-		query, want string
-		given       bool
-	}{
-		{"", "", false}, {"minutes", "", true}, {"minutes=", "", true}, {"minutes=5", "5", true}, {"minutes=abc&minutes=5", "5", true},
-		{"minutes=5&minutes=abc", "abc", true}, {"Minutes=5", "", false}, {"x=1&&minutes=7&", "7", true}, {"minutes=%2B5", "+5", true},
-		{"minutes=+5", " 5", true}, {"m%69nutes=5", "5", true}, {"minutes=1;minutes=2", "1;minutes=2", true}, {"minutes=5%", "5%", true},
-		{"minutes=%zz%4", "%zz%4", true}, {"minutes=a=b", "a=b", true}, {"minutes=%E9%aF", "\xe9\xaf", true},
-	} {
-		if got, given := lastOf(c.query, "minutes"); got != c.want || given != c.given {
-			t.Errorf("lastOf(%q) = %q, %v; want %q, %v", c.query, got, given, c.want, c.given)
-		}
-	}
-}
-
-// Where net/url takes a query, it is the same.
-func FuzzLastOf(f *testing.F) {
-	f.Add("a=b&minutes=%2B5&minutes=")
-	f.Fuzz(func(t *testing.T, query string) {
-		values, err := url.ParseQuery(query)
-		if err != nil {
-			return
-		}
-		all := values["minutes"]
-		got, given := lastOf(query, "minutes")
-		if given != (len(all) > 0) || given && got != all[len(all)-1] {
-			t.Errorf("lastOf(%q) = %q, %v; net/url has %q", query, got, given, all)
 		}
 	})
 }
