@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -47,23 +48,12 @@ func ownHealthURL(o *options) string {
 
 // alive asks, and says what the answer means. 401 is one of an exporter that is alive and wants a password.
 func alive(ctx context.Context, target string) (string, error) {
-	u, err := url.Parse(target)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", fmt.Errorf("write a URL such as http://localhost:5009/-/healthy")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
+	answer, err := ask(ctx, target, false)
+	switch {
+	case turnedAway(err):
+		return "alive, it wants a client certificate", nil
+	case err != nil:
 		return "", err
-	}
-	client := &http.Client{
-		// A proxy of the environment knows nothing of this machine.
-		Transport:     &http.Transport{Proxy: nil, TLSClientConfig: &tls.Config{InsecureSkipVerify: isLoopback(u.Hostname())}},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	defer client.CloseIdleConnections()
-	answer, err := client.Do(req)
-	if err != nil {
-		return "", fmt.Errorf("no answer: %w", err)
 	}
 	defer answer.Body.Close()
 	_, _ = io.CopyN(io.Discard, answer.Body, 1<<16) // only the status counts
@@ -74,6 +64,42 @@ func alive(ctx context.Context, target string) (string, error) {
 		return "alive, it wants a password", nil
 	}
 	return "", fmt.Errorf("answers %s", answer.Status)
+}
+
+// errURL is what ask says of a target that it cannot ask.
+var errURL = errors.New("write a URL such as http://localhost:5009/-/healthy")
+
+// ask gets what is at target, redirections as they are. Certificates are verified, unless nobody but this machine can answer
+// or insecure says that they need not be.
+func ask(ctx context.Context, target string, insecure bool) (*http.Response, error) {
+	u, err := url.Parse(target)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errURL
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{
+		Transport: &http.Transport{
+			Proxy:             nil, // a proxy of the environment knows nothing of this machine
+			DisableKeepAlives: true,
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: insecure || isLoopback(u.Hostname())},
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	answer, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("no answer: %w", err)
+	}
+	return answer, nil
+}
+
+// turnedAway says whether a TLS server refused the handshake, as one does that wants a client certificate: a health check
+// has none. crypto/tls marks what the other end says by this operation; the reason has no type that is exported.
+func turnedAway(err error) bool {
+	failed, ok := errors.AsType[*net.OpError](err)
+	return ok && failed.Op == "remote error"
 }
 
 // isLoopback says whether a name is this machine for sure: nobody else can answer there, so that the certificate, which

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -41,7 +42,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	os.Exit(run(ctx, os.Args[1:], program{os.Stdout, os.Stderr, readers}))
+	p := program{os.Stdout, os.Stderr, readers}
+	if filepath.Base(os.Args[0]) == curlName {
+		os.Exit(curl(ctx, os.Args[1:], p))
+	}
+	os.Exit(run(ctx, os.Args[1:], p))
 }
 
 // run is the whole program. It returns the exit status: 0, 1 where the work could not be done, 2 where something was
@@ -56,6 +61,8 @@ func run(ctx context.Context, args []string, p program) int {
 		return serve(ctx, o, p)
 	case "once":
 		return once(ctx, o, p)
+	case "export":
+		return export(ctx, o, &o.export, openPastFile, p)
 	case "doctor":
 		return doctor(ctx, o, p)
 	case "health":
