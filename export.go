@@ -199,7 +199,7 @@ func (r running) get(ctx context.Context, path string, query url.Values, read fu
 	if err == nil {
 		defer answer.Body.Close()
 		if answer.StatusCode == http.StatusOK {
-			err = read(reading(func(b []byte) (int, error) {
+			err = read(readerFunc(func(b []byte) (int, error) {
 				silent.Reset(r.silence)
 				defer silent.Stop() // who takes what is read may be slow
 				return answer.Body.Read(b)
@@ -217,9 +217,9 @@ func (r running) get(ctx context.Context, path string, query url.Values, read fu
 	return nil
 }
 
-type reading func([]byte) (int, error)
+type readerFunc func([]byte) (int, error)
 
-func (r reading) Read(b []byte) (int, error) { return r(b) }
+func (r readerFunc) Read(b []byte) (int, error) { return r(b) }
 
 // refusal is what an answer says that has no history.
 func refusal(answer *http.Response) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"gpu_exporter/collector"
 	"gpu_exporter/compat"
@@ -50,23 +49,18 @@ type unwritten struct{ *compat.Memory }
 
 func (unwritten) WriteErrors() uint64 { return 0 }
 
-// lastFlush is what writing the rest of the history gets at the end. With the other times of the end it stays below 5 s.
-const lastFlush = 400 * time.Millisecond
-
 // openHistory makes the store of the history. It is never too late for the file of one: that is opened meanwhile.
-func (o *options) openHistory(log *slog.Logger) (history past, stop func()) {
+func (o *options) openHistory(log *slog.Logger) (history past, stop func(context.Context)) {
 	folder := o.historyFolder()
 	if o.history.store == storeFile && folder == "" {
 		log.Warn("the history is not written: only the last hour is kept, in memory", "err", "no folder for it is known",
 			"fix", "name one by --history.path, or say --history.store=memory")
 	}
 	if o.history.store == storeMemory || folder == "" {
-		return unwritten{compat.NewMemory()}, func() {}
+		return unwritten{compat.NewMemory()}, func(context.Context) {}
 	}
 	file := compat.NewFile(compat.FileOptions{Path: folder, Retention: o.history.retention, Flush: o.history.flush, Log: log})
-	return file, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), lastFlush)
-		defer cancel()
+	return file, func(ctx context.Context) {
 		if err := file.Close(ctx); err != nil {
 			log.Warn("the end of the history is not written", "err", err)
 		}

@@ -28,7 +28,7 @@ import (
 func serving(t *testing.T, probe collector.Probe, args ...string) (url string, log *output, stop func() int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, log, status := start(ctx, probe, append([]string{"serve", "--web.listen-address=127.0.0.1:0"}, args...)...)
+	_, log, status := start(ctx, probe, append([]string{"serve", "--web.listen-address=127.0.0.1:0", "--history.store=memory"}, args...)...)
 	address := attribute(t, log.line(t, "msg=listening"), "address")
 	return "http://" + address, log, func() int {
 		cancel()
@@ -123,7 +123,7 @@ func TestSeveralAddresses(t *testing.T) {
 		discovering <- struct{}{}
 		return nil, nil
 	})
-	_, log, status := start(ctx, probe, "--web.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0")
+	_, log, status := start(ctx, probe, "--web.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0", "--history.store=memory")
 	<-discovering // listening was told of before
 	addresses := strings.Split(attribute(t, log.line(t, "msg=listening"), "address"), ",")
 	if len(addresses) != 2 {
