@@ -528,6 +528,11 @@ const csvColumns = "timestamp,gpu,name,state,temperature,utilization,memory_used
 
 // onceCSV has the values of primary: plain numbers, and nothing where there is none.
 func onceCSV(t *testing.T, s *subject) {
+	s.expect(t, "once --format=csv", csvColumns+s.csvLine(), onceOut(t, s, "csv"))
+}
+
+// csvLine is the expression of a line.
+func (s *subject) csvLine() string {
 	line := `«threeDecimals»,` + s.gpu + `,` + strings.Trim(s.tell.name, `"`) + `,ok`
 	for _, v := range []string{
 		s.tell.temperature, s.tell.utilization, s.tell.memoryUsed, s.tell.memoryTotal, s.tell.memoryUtilization, s.tell.coreClock,
@@ -535,6 +540,5 @@ func onceCSV(t *testing.T, s *subject) {
 	} {
 		line += "," + strings.TrimSuffix(strings.ReplaceAll(v, "«float»", "«number»"), ".0")
 	}
-	line += ",," + strings.Trim(s.tell.method, `"`) + "\n"
-	s.expect(t, "once --format=csv", csvColumns+line, onceOut(t, s, "csv"))
+	return line + ",," + strings.Trim(s.tell.method, `"`) + "\n"
 }

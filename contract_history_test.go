@@ -5,9 +5,13 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"gpu_exporter/internal/hwcase"
 )
 
 // times are the timestamps of a history.
@@ -106,5 +110,79 @@ func pastPrints(t *testing.T, s *subject) {
 		if _, ok := h.History[n-1]["utilization"].(float64); !ok {
 			t.Errorf("the last entry's utilization is no number: %s", body)
 		}
+	}
+}
+
+// pastAsCSV has the header and a line for each reading, also as `gpu_exporter export` writes them.
+func pastAsCSV(t *testing.T, s *subject) {
+	recorded(t, s)
+	a := s.ask(t, http.MethodGet, "/gpu/history?format=csv")
+	if kind := a.Header.Get("Content-Type"); a.StatusCode != http.StatusOK || kind != "text/csv; charset=utf-8" {
+		t.Errorf("%s, %s", a.Status, kind)
+	}
+	header, lines, _ := strings.Cut(a.body, "\n")
+	if header+"\n" != csvColumns || strings.Contains(a.body, "\r") {
+		t.Errorf("the header is %q", header)
+	}
+	n := 0
+	for line := range strings.Lines(lines) {
+		s.expect(t, "a line", s.csvLine(), line)
+		n++
+	}
+	if n < 3 {
+		t.Errorf("%d readings: %s", n, a.body)
+	}
+}
+
+// pastInFormats: json is the default, and what is neither json nor csv is refused.
+func pastInFormats(t *testing.T, s *subject) {
+	recorded(t, s)
+	s.expect(t, "format=json", bodyOf("/gpu/history"), s.get(t, "/gpu/history?format=json"))
+	for _, format := range []string{"xml", "", "CSV"} {
+		a := s.ask(t, http.MethodGet, "/gpu/history?format="+format)
+		if a.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("format=%s: %s", format, a.Status)
+		}
+		for key, want := range map[string]string{"loc": `["query","format"]`, "input": `"` + format + `"`, "type": `"literal_error"`} {
+			var body struct{ Detail []map[string]json.RawMessage }
+			if err := json.Unmarshal([]byte(a.body), &body); err != nil || len(body.Detail) != 1 || string(body.Detail[0][key]) != want {
+				t.Errorf("format=%s: %s is not %s in %s", format, key, want, a.body)
+			}
+		}
+	}
+}
+
+// exportReads: what a service has recorded is the same whether it is asked, has ended, or runs again.
+func exportReads(t *testing.T, _ *subject) {
+	folder := t.TempDir()
+	run := func() *server {
+		return startServer(t, ownCase(t, "discrete"), "--history.path="+folder, "--history.flush=1s")
+	}
+	s := run()
+	s.until(t, "three recorded readings", func(m hwcase.Samples) bool { return m["gpu_exporter_history_entries"] >= 3 })
+	export := func(url string) (out, complaint string) {
+		cmd := exec.Command(realBinary(t), "export", "--history.path="+folder, "--url="+url)
+		var told strings.Builder
+		cmd.Stderr = &told
+		text, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("export: %v\n%s", err, told.String())
+		}
+		return string(text), told.String()
+	}
+	asked, complaint := export(s.url)
+	if !strings.Contains(complaint, s.url) {
+		t.Errorf("it does not say whom it asked: %q", complaint)
+	}
+	s.end()
+	read, complaint := export("http://127.0.0.1:1")
+	if complaint != "" || !strings.HasPrefix(read, asked) || strings.Count(asked, "\n") < 4 {
+		t.Errorf("%s\nthe service that runs:\n%s\nits file:\n%s", complaint, asked, read)
+	}
+	s = run()
+	s.until(t, "new readings", func(m hwcase.Samples) bool { return m["gpu_exporter_history_entries"] >= 1 })
+	again, _ := export(s.url)
+	if !strings.HasPrefix(again, read) || len(again) == len(read) {
+		t.Errorf("a new service with the same file:\n%s\nbefore:\n%s", again, read)
 	}
 }

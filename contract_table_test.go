@@ -336,6 +336,9 @@ var contract = []clause{
 	{"15.4", "gpu_exporter once --format=json prints exactly the body of GET /gpus and one line feed",
 		awake | sleeping, onceJSON},
 	{"15.4", "one header line, columns timestamp, gpu, name, state", both, onceCSV},
+	{"15.4", "one header line, columns timestamp, gpu, name, state", both, pastAsCSV},
+	{"15.4", "another value is 422 in the form of section 7 with loc", both, pastInFormats},
+	{"15.4", "gpu_exporter export opens the store read-only", apart, exportReads},
 }
 
 // exempt are the rows without a clause, and why.
@@ -360,6 +363,4 @@ var exempt = []struct{ section, words, reason string }{
 	{"12", "docker ps shows the container", "check 6: the image"},
 	{"12", "GET http://localhost:3000", "check 7: JARVIS's own page"},
 	{"15.3", "The panel uses /ws/gpus", "the panel"},
-	{"15.4", "another value is 422 in the form of section 7 with loc", "format, from, to, step of /gpu/history come later"},
-	{"15.4", "gpu_exporter export opens the store read-only", "export comes later"},
 }

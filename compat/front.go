@@ -109,7 +109,7 @@ func (f *front) unknown(w http.ResponseWriter, r *http.Request) {
 	if !f.isPrivate(r.URL.Path) && f.answered(w, r) {
 		return
 	}
-	if target, slash := strings.CutSuffix(r.URL.Path, "/"); slash && f.shared[target] {
+	if target, slash := strings.CutSuffix(r.URL.Path, "/"); slash && target != "/" && f.shared[target] {
 		if r.URL.RawQuery != "" {
 			target += "?" + r.URL.RawQuery
 		}

@@ -119,6 +119,7 @@ func TestSection2(t *testing.T) {
 		{"section 2, letter case", "GET", "/GPU/stats/", nil, 404, notFoundBody, []string{"Location", ""}},
 		{"section 2, doubled slashes", "GET", "//gpu/stats", nil, 404, notFoundBody, []string{"Location", ""}},
 		{"section 2, doubled slashes", "GET", "/gpu//stats", nil, 404, notFoundBody, []string{"Location", ""}},
+		{"section 2, doubled slashes", "GET", "//", nil, 404, notFoundBody, []string{"Location", ""}},
 		{"section 2, doubled slashes", "GET", "/gpu/stats//", nil, 404, notFoundBody, []string{"Location", ""}},
 		{"section 2, doubled slashes", "GET", "//example.com/", nil, 404, notFoundBody, []string{"Location", ""}},
 		{"section 2, doubled slashes", "GET", "/gpu/../gpu/stats", nil, 404, notFoundBody, []string{"Location", ""}},
