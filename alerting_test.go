@@ -26,10 +26,10 @@ import (
 )
 
 const (
-	hurry    = 30 // all durations of these runs are the shipped ones divided by this; the unit tests of the rules use the shipped ones
-	host     = "gpuhost"
-	sleeping = "0000:c1:00.0" // the card of the case `asleep`
-	shipped  = "alerts/alertmanager/alertmanager.yml"
+	hurry     = 30 // all durations of these runs are the shipped ones divided by this; the unit tests of the rules use the shipped ones
+	host      = "gpuhost"
+	suspended = "0000:c1:00.0" // the card of the case `asleep`
+	shipped   = "alerts/alertmanager/alertmanager.yml"
 
 	// alertPatience is how long a message may take: the longest wait of the rules that are used here, keep_firing_for of
 	// GpuLost, is 20 s now, and a group may wait 10 s before and after. The rest is for a busy machine.
@@ -49,17 +49,17 @@ func waitFor(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// settings is a part of a configuration.
-type settings = map[any]any
+// yamlMap is a part of a configuration.
+type yamlMap = map[any]any
 
 // alertmanagerConfig is the shipped configuration with what a test must replace: servers, secrets and quiet hours.
-func alertmanagerConfig(t *testing.T, p *post, quiet settings) string {
+func alertmanagerConfig(t *testing.T, p *post, quiet yamlMap) string {
 	t.Helper()
 	text, err := os.ReadFile(shipped)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var c settings
+	var c yamlMap
 	if err := yaml.Unmarshal(text, &c); err != nil {
 		t.Fatal(err)
 	}
@@ -77,18 +77,18 @@ func alertmanagerConfig(t *testing.T, p *post, quiet settings) string {
 		t.Fatal(err)
 	}
 	c["templates"] = []any{templates}
-	maps.Copy(c["global"].(settings), settings{
+	maps.Copy(c["global"].(yamlMap), yamlMap{
 		"smtp_smarthost": p.secureMail, "smtp_auth_username": account,
 		"smtp_auth_password_file": secret("smtp_password", password),
 		"slack_api_url_file":      secret("slack_webhook_url", p.slack),
 	})
-	receiver := c["receivers"].([]any)[0].(settings)
-	secure := receiver["email_configs"].([]any)[0].(settings)
+	receiver := c["receivers"].([]any)[0].(yamlMap)
+	secure := receiver["email_configs"].([]any)[0].(yamlMap)
 	plain := maps.Clone(secure)
-	secure["tls_config"] = settings{"ca_file": secret("ca.pem", p.authority)}
-	maps.Copy(plain, settings{"smarthost": p.plainMail, "require_tls": false})
+	secure["tls_config"] = yamlMap{"ca_file": secret("ca.pem", p.authority)}
+	maps.Copy(plain, yamlMap{"smarthost": p.plainMail, "require_tls": false})
 	receiver["email_configs"] = []any{secure, plain}
-	hours := c["time_intervals"].([]any)[0].(settings)["time_intervals"].([]any)[0].(settings)
+	hours := c["time_intervals"].([]any)[0].(yamlMap)["time_intervals"].([]any)[0].(yamlMap)
 	delete(hours, "times")
 	maps.Copy(hours, quiet)
 	if text, err = yaml.Marshal(c); err != nil {
@@ -220,7 +220,7 @@ func hotSeed(t *testing.T) uint64 {
 	return 0
 }
 
-const card = "AMD Radeon RX 7800 XT"
+const cardName = "AMD Radeon RX 7800 XT"
 
 // notice is what a message about an alert must say.
 type notice struct {
@@ -244,16 +244,16 @@ func (n notice) links() []string {
 // fires says whether a message tells that the alert fires.
 func (n notice) fires(m message) bool {
 	silence := "/#/silences/new?filter=" + url.QueryEscape(fmt.Sprintf("{alertname=%q,instance=%q,gpu=%q}", n.alert, host, n.gpu))
-	return strings.HasPrefix(m.title, "["+strings.ToUpper(n.severity)+"] "+card+" on "+host+": ") &&
+	return strings.HasPrefix(m.title, "["+strings.ToUpper(n.severity)+"] "+cardName+" on "+host+": ") &&
 		strings.Contains(m.title, n.alert+" "+n.value) &&
-		m.says(n.alert+": ", facts{"gpu": card, "host": host, "value": n.value, "threshold": n.threshold, "since": "20"}) &&
+		m.says(n.alert+": ", facts{"gpu": cardName, "host": host, "value": n.value, "threshold": n.threshold, "since": "20"}) &&
 		m.links(append(n.links(), silence)...)
 }
 
 // ends says whether a message tells that the alert is over. The last value that fired may be any.
 func (n notice) ends(m message) bool {
-	return strings.Contains(m.title, "] "+card+" on "+host+": ") &&
-		m.says(n.alert+" is over", facts{"gpu": card, "host": host, "last seen": "", "threshold": n.threshold, "since": "20", "until": "20"}) &&
+	return strings.Contains(m.title, "] "+cardName+" on "+host+": ") &&
+		m.says(n.alert+" is over", facts{"gpu": cardName, "host": host, "last seen": "", "threshold": n.threshold, "since": "20", "until": "20"}) &&
 		m.links(n.links()...)
 }
 
@@ -287,11 +287,11 @@ func oldPrometheusConfig(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var c settings
+	var c yamlMap
 	if err := yaml.Unmarshal(text, &c); err != nil {
 		t.Fatal(err)
 	}
-	job := c["scrape_configs"].([]any)[0].(settings)
+	job := c["scrape_configs"].([]any)[0].(yamlMap)
 	for _, setting := range []string{"scrape_protocols", "scrape_native_histograms", "always_scrape_classic_histograms"} {
 		delete(job, setting)
 	}
@@ -326,11 +326,11 @@ func alertsArrive(t *testing.T, o stack.Options) {
 	used := filepath.Join(hotCard, "device/mem_info_vram_used")
 
 	p := openPost(t)
-	o.AlertmanagerConfig = alertmanagerConfig(t, p, settings{"years": []any{"1970"}}) // quiet hours that never are
+	o.AlertmanagerConfig = alertmanagerConfig(t, p, yamlMap{"years": []any{"1970"}}) // quiet hours that never are
 	o.ExporterFlags = append(slices.Clone(quickly), "--path.sysfs="+filepath.Join(tree, "sys"), "--path.procfs="+filepath.Join(tree, "proc"),
 		"--collector.simulation=on", "--simulation.profile=hot", "--simulation.seed="+fmt.Sprint(hotSeed(t)))
 	s := startStack(t, o)
-	for _, gpu := range []string{state(first, "ok"), state(second, "ok"), state(sleeping, "asleep"), state("sim:0", "ok")} {
+	for _, gpu := range []string{state(first, "ok"), state(second, "ok"), state(suspended, "asleep"), state("sim:0", "ok")} {
 		waitFor(t, "in Prometheus: "+gpu, func() bool { v, _ := query(t, s, gpu); return v == 1 })
 	}
 
@@ -378,7 +378,7 @@ func alertsArrive(t *testing.T, o stack.Options) {
 	p.arrives(t, "the card is back", lost.ends)
 
 	for _, m := range p.messages() {
-		for _, innocent := range []string{"sim:0", sleeping, "GpuTemperatureAttention"} {
+		for _, innocent := range []string{"sim:0", suspended, "GpuTemperatureAttention"} {
 			if strings.Contains(m.title+m.text, innocent) {
 				t.Errorf("%s: a message about %s: %s\n%s", m.channel, innocent, m.title, m.text)
 			}
@@ -413,9 +413,9 @@ func inhibited(t *testing.T, all []known, name, by string) {
 // At night a warning waits and a critical alert does not.
 func TestQuietHoursHoldWarningsBack(t *testing.T) {
 	p := openPost(t)
-	always := []any{settings{"start_time": "00:00", "end_time": "24:00"}}
+	always := []any{yamlMap{"start_time": "00:00", "end_time": "24:00"}}
 	s := startStack(t, stack.Options{
-		AlertmanagerConfig: alertmanagerConfig(t, p, settings{"times": always}),
+		AlertmanagerConfig: alertmanagerConfig(t, p, yamlMap{"times": always}),
 		ExporterFlags:      []string{"--collector.simulation=off"},
 	})
 	var alerts []map[string]map[string]string
