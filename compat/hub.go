@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,6 +94,9 @@ func NewHub(o HubOptions) *Hub {
 		CheckOrigin:       h.serves,
 		Error: func(w http.ResponseWriter, _ *http.Request, code int, _ error) {
 			w.Header().Set("Sec-WebSocket-Version", "13")
+			if code == http.StatusMethodNotAllowed { // a HEAD that wants an upgrade
+				w.Header().Set("Allow", strings.Join(readOnly, ", "))
+			}
 			detail(w, code, "")
 		},
 	}

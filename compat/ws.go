@@ -221,6 +221,9 @@ func (h *Hub) sendTo(c *client) {
 		case <-c.left:
 			return
 		}
+		if errors.Is(err, websocket.ErrCloseSent) {
+			return // by listenTo, which may still wait for the client to see why
+		}
 		if err != nil {
 			h.leave(c, err)
 			c.conn.Close() // ends listenTo

@@ -542,6 +542,21 @@ func brokenHandshake(t *testing.T, r *rig) {
 			t.Errorf("%v: %d %s", head, answer.StatusCode, body)
 		}
 	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "http://"+r.host+"/ws/gpus", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"} {
+		request.Header.Set(key, value)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if allow := answer.Header.Get("Allow"); answer.StatusCode != http.StatusMethodNotAllowed || allow != "GET, HEAD" {
+		t.Errorf("HEAD that wants an upgrade: %s, Allow %q", answer.Status, allow)
+	}
 	r.Hub.mu.Lock()
 	defer r.Hub.mu.Unlock()
 	if r.taken != 0 {
