@@ -49,10 +49,18 @@ func TestWrongFlags(t *testing.T) {
 		{[]string{"--web.listen-address=5009"}, "--web.listen-address=5009: write host:port or :port"},
 		{[]string{"--web.listen-address=vsock://:5009"}, "write host:port or :port"},
 		{[]string{"--web.config.file=/nonexistent/web.yml"}, "--web.config.file=/nonexistent/web.yml: "},
+		{[]string{"--history.store=redis"}, "take one of file, memory"},
+		{[]string{"--history.retention=59m"}, "take 1h to 30d"},
+		{[]string{"--history.retention=31d"}, "--history.retention=31d: out of range, take 1h to 30d"},
+		{[]string{"--history.retention=d"}, "no duration"},
+		{[]string{"--history.flush=0"}, "take 1s to 10m"},
 		{[]string{"--log.level=verbose"}, `--log.level=verbose: "verbose" is no log level`},
 		{[]string{"once", "--format=xml"}, "--format=xml: take one of prom, json, csv, table"},
 		{[]string{"once", "--samples=0"}, "take a whole number from 1"},
 		{[]string{"once", "--interval=-1s"}, "take 0 to 24h"},
+		{[]string{"export", "--format=xml"}, "--format=xml: take one of csv, json"},
+		{[]string{"export", "--from=yesterday"}, "--from=yesterday: "},
+		{[]string{"export", "--step=0"}, "--step=0: "},
 		{[]string{"@/nonexistent/flags"}, "/nonexistent/flags"},
 	} {
 		out, err, status := finish(t, fakes(), c.args...)
@@ -87,6 +95,31 @@ func TestDefaults(t *testing.T) {
 	}
 	if _, o := parsed(t, "once"); o.once.format != "table" || o.once.samples != 1 || o.once.interval != time.Second || o.once.out != "" {
 		t.Errorf("once: got %+v", o.once)
+	}
+}
+
+func TestHistoryFlags(t *testing.T) {
+	for _, c := range []struct {
+		args               []string
+		cache, user        string // $CACHE_DIRECTORY, and the cache folder of the user
+		folder             string
+		retention, between time.Duration
+	}{
+		{nil, "", "/home/a/.cache", "/home/a/.cache/gpu_exporter", 24 * time.Hour, 30 * time.Second},
+		{nil, "", "", "", 24 * time.Hour, 30 * time.Second}, // nobody's home
+		{nil, "/var/cache/gpu_exporter", "/home/a/.cache", "/var/cache/gpu_exporter", 24 * time.Hour, 30 * time.Second},
+		{nil, "/var/cache/one:/var/cache/two", "", "/var/cache/one", 24 * time.Hour, 30 * time.Second},
+		{[]string{"--history.path=/app/cache", "--history.retention=30d", "--history.flush=1"}, "/var/cache/one", "", "/app/cache",
+			720 * time.Hour, time.Second},
+		{[]string{"--history.retention=1.5d"}, "/c", "", "/c", 36 * time.Hour, 30 * time.Second},
+	} {
+		t.Setenv("CACHE_DIRECTORY", c.cache)
+		t.Setenv("XDG_CACHE_HOME", c.user)
+		t.Setenv("HOME", "")
+		_, o := parsed(t, c.args...)
+		if f := o.historyFolder(); f != c.folder || o.history.retention != c.retention || o.history.flush != c.between {
+			t.Errorf("%q with %q, %q: %q, %+v", c.args, c.cache, c.user, f, o.history)
+		}
 	}
 }
 

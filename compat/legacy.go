@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"fmt"
 	"runtime"
 	"slices"
 	"strconv"
@@ -173,7 +172,10 @@ func appendFloat(dst []byte, v float64) []byte { return strconv.AppendFloat(dst,
 func appendFloatUnix(dst []byte, t time.Time) []byte {
 	micros := max(t.UnixMicro(), 0)
 	dst = strconv.AppendInt(dst, micros/1e6, 10)
-	return append(dst, fmt.Sprintf(".%06d", micros%1e6)...)
+	point := len(dst)
+	dst = strconv.AppendInt(dst, 1e6+micros%1e6, 10) // a digit too many, for the zeros
+	dst[point] = '.'
+	return dst
 }
 
 // standard is the default GPU, nil where there is none.
