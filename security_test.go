@@ -10,10 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"gpu_exporter/internal/hwcase"
 )
@@ -77,6 +80,21 @@ func TestNothingWithoutCredentials(t *testing.T) {
 			if status, body := do(method, path, false); status != http.StatusUnauthorized || strings.Contains(body, "gpu") {
 				t.Errorf("%s %s without credentials: %d %q", method, path, status, body)
 			}
+		}
+	}
+	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	for _, path := range []string{"/ws/gpu-stats", "/ws/gpus"} {
+		conn, answer, err := dialer.Dial(strings.Replace(base, "https", "wss", 1)+path, nil)
+		if err == nil {
+			conn.Close()
+			t.Errorf("%s without credentials: served", path)
+		} else if answer == nil || answer.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s without credentials: %v", path, err)
+		}
+	}
+	for _, path := range []string{"/openapi.json", "/docs", "/redoc", "/ws/gpu-stats", "/ws/gpus", "/gpus"} {
+		if !slices.Contains(paths, path) {
+			t.Errorf("the page does not name %s, so that it was not asked for", path)
 		}
 	}
 	if _, complaint, status := finish(t, nil, "health", base+"/-/healthy"); status != 0 {
