@@ -46,7 +46,10 @@ func exportersOwn(t *testing.T) []string {
 	self := exporter.NewSelf(exporter.Options{}, "sysfs")
 	exporter.NewReloader(self, slog.New(slog.DiscardHandler))
 	zero := func() int { return 0 }
-	self.Tell(exporter.About{WebSocketClients: zero, HistoryEntries: zero, HistoryBytes: zero, DropReasons: []string{"slow"}})
+	self.Tell(exporter.About{
+		WebSocketClients: zero, HistoryEntries: zero, HistoryBytes: zero, HistoryWriteErrors: func() uint64 { return 0 },
+		DropReasons: []string{"slow"},
+	})
 	self.Rejected("sysfs", collector.Temperature)
 	device := collector.Status{Info: collector.Info{GPU: "0000:03:00.0", Source: "sysfs"}, At: time.Unix(1, 0)}
 	source := latest{&collector.Snapshot{Devices: []collector.Status{device}}}
