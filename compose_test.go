@@ -18,24 +18,25 @@ import (
 const composeFile = "deploy/docker-compose.yml"
 
 // composed is a compose file as `docker compose --project-directory FOLDER` takes it: unknown keys are errors, relative
-// paths are those of the folder, and the project has its name.
-func composed(t testing.TB, text, folder string, env types.Mapping) (*types.Project, error) {
+// paths are those of the folder, and the project has its name. Services of other profiles are not there.
+func composed(t testing.TB, text, folder string, env types.Mapping, profiles ...string) (*types.Project, error) {
 	t.Helper()
 	details := types.ConfigDetails{WorkingDir: folder, Environment: env,
 		ConfigFiles: []types.ConfigFile{{Filename: composeFile, Content: []byte(text)}}}
 	return loader.LoadWithContext(t.Context(), details, func(o *loader.Options) {
 		o.SetProjectName(loader.NormalizeProjectName(filepath.Base(folder)), true)
+		o.Profiles = profiles
 	})
 }
 
 // ourCompose is the file that is shipped.
-func ourCompose(t testing.TB, folder string, env types.Mapping) *types.Project {
+func ourCompose(t testing.TB, folder string, env types.Mapping, profiles ...string) *types.Project {
 	t.Helper()
 	text, err := os.ReadFile(composeFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	project, err := composed(t, string(text), folder, env)
+	project, err := composed(t, string(text), folder, env, profiles...)
 	if err != nil {
 		t.Fatal(err)
 	}
