@@ -274,40 +274,9 @@ func TestAlertsArriveByMailAndSlack(t *testing.T) {
 			t.Skip("Debian's Alertmanager runs in a mount namespace, which root may make")
 		}
 		o := stack.Options{Prometheus: debian + "usr/bin/prometheus", Alertmanager: debian + "alertmanager"}
-		o.PrometheusConfig = oldPrometheusConfig(t)
+		o.PrometheusConfig = "deploy/prometheus/prometheus-2.42.yml"
 		alertsArrive(t, o)
 	})
-}
-
-// oldPrometheusConfig is the shipped configuration without the settings of which it says that old versions lack them.
-func oldPrometheusConfig(t *testing.T) string {
-	t.Helper()
-	const shipped = "deploy/prometheus/prometheus.yml"
-	text, err := os.ReadFile(shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var c yamlMap
-	if err := yaml.Unmarshal(text, &c); err != nil {
-		t.Fatal(err)
-	}
-	job := c["scrape_configs"].([]any)[0].(yamlMap)
-	for _, setting := range []string{"scrape_protocols", "scrape_native_histograms", "always_scrape_classic_histograms"} {
-		delete(job, setting)
-	}
-	for i, rules := range c["rule_files"].([]any) {
-		if c["rule_files"].([]any)[i], err = filepath.Abs(filepath.Join(filepath.Dir(shipped), rules.(string))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if text, err = yaml.Marshal(c); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "prometheus.yml")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // alertsArrive heats a card, fills its memory, takes another one away, and makes all well again.
