@@ -52,19 +52,21 @@ const module = "gpu_exporter"
 // rooms say what each folder may import beside the standard library. A folder takes the row with the longest name that it
 // is in; the root may import everything.
 var rooms = map[string][]string{
-	"collector":            {},
-	"collector/sysfs":      {"golang.org/x/sys"},
-	"collector/amd":        {module + "/collector", module + "/collector/sysfs", "golang.org/x/sys"},
-	"collector/simulation": {module + "/collector"},
-	"exporter":             {module + "/collector", "github.com/prometheus/", "github.com/klauspost/compress", "google.golang.org/protobuf"},
-	"compat":               {module + "/collector", "github.com/gorilla/websocket", "go.etcd.io/bbolt"},
-	"internal/logging":     {"github.com/go-kit/log", "github.com/tjhop/slog-gokit", "gopkg.in/natefinch/lumberjack.v2"},
-	"internal/hwcase":      {"github.com/prometheus/common"},
-	"internal/faultfs":     {"github.com/hanwen/go-fuse/v2", "golang.org/x/sys"},
-	"alerts":               {"go.yaml.in/yaml/v2"},
-	"alerts/generate":      {module + "/alerts", "github.com/alecthomas/kingpin/v2"},
-	"internal/stack":       {"github.com/prometheus/common", "go.yaml.in/yaml/v2"},
-	"deploy/stack":         {module + "/internal/stack", "github.com/alecthomas/kingpin/v2"},
+	"collector":                   {},
+	"collector/sysfs":             {"golang.org/x/sys"},
+	"collector/amd":               {module + "/collector", module + "/collector/sysfs", "golang.org/x/sys"},
+	"collector/simulation":        {module + "/collector"},
+	"exporter":                    {module + "/collector", "github.com/prometheus/", "github.com/klauspost/compress", "google.golang.org/protobuf"},
+	"compat":                      {module + "/collector", "github.com/gorilla/websocket", "go.etcd.io/bbolt"},
+	"internal/logging":            {"github.com/go-kit/log", "github.com/tjhop/slog-gokit", "gopkg.in/natefinch/lumberjack.v2"},
+	"internal/hwcase":             {"github.com/prometheus/common"},
+	"internal/faultfs":            {"github.com/hanwen/go-fuse/v2", "golang.org/x/sys"},
+	"alerts":                      {"go.yaml.in/yaml/v2"},
+	"alerts/generate":             {module + "/alerts", "github.com/alecthomas/kingpin/v2"},
+	"dashboards/grafana/generate": {module + "/dashboards/grafana", "github.com/alecthomas/kingpin/v2"},
+	"dashboards/grafana":          {"github.com/grafana/grafana-foundation-sdk/go"},
+	"internal/stack":              {"github.com/prometheus/common", "go.yaml.in/yaml/v2"},
+	"deploy/stack":                {module + "/internal/stack", "github.com/alecthomas/kingpin/v2"},
 }
 
 // mayImport says whether a rule covers an import: an own package exactly, a foreign one with all below it.

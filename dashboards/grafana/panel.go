@@ -1,0 +1,206 @@
+package grafana
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/grafana/grafana-foundation-sdk/go/bargauge"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+)
+
+// kind is a type of panels.
+type kind string
+
+const (
+	statKind   kind = "stat"
+	curvesKind kind = "timeseries"
+	tableKind  kind = "table"
+	statesKind kind = "state-timeline"
+	barsKind   kind = "bargauge"
+)
+
+// panel is a row in the tables of panels.
+type panel struct {
+	kind          kind
+	title         string
+	about, absent string // what it shows, and what it means that a series is not there
+	of            quantity
+	width, height uint32
+	queries       []query
+
+	stacked bool
+	looks   []look   // of single series
+	columns []column // of a table
+	sortBy  string   // title of the column that a table begins sorted by, downwards
+	name    bool     // a stat shows the name of the series, not its value
+}
+
+type query struct{ expr, legend string }
+
+// look is how some of the series are drawn.
+type look struct {
+	match  string // regular expression for the name in the legend
+	name   string // instead of it
+	colour string
+	dashed bool
+}
+
+// column of a table. The others are not shown.
+type column struct {
+	field, title string
+	of           quantity
+	coloured     bool // its background, by the thresholds
+}
+
+// linkToGPU leads to the page of the GPU that a series or row is of.
+func linkToGPU(labels string) []dashboard.DashboardLink {
+	url := fmt.Sprintf("/d/gpu-detail?var-instance=${%[1]s.instance}&var-gpu=${%[1]s.gpu}&${__url_time_range}", labels)
+	return []dashboard.DashboardLink{{
+		Title: "This GPU in detail", Type: dashboard.DashboardLinkTypeLink, Url: &url, Tags: []string{},
+	}}
+}
+
+func (p panel) dashboardPanel(id uint32) dashboard.Panel {
+	d := dashboard.Panel{
+		Type: string(p.kind), Id: &id, Title: &p.title, Datasource: source(),
+		Description: new(p.about + "\n\nNo series: " + p.absent),
+		FieldConfig: &dashboard.FieldConfigSource{Defaults: p.of.fieldConfig(), Overrides: p.overrides()},
+	}
+	d.Options, d.FieldConfig.Defaults.Custom = p.options()
+	if p.kind == curvesKind || p.kind == statesKind && len(p.of.steps) == 1 {
+		d.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic}
+	}
+	for i, q := range p.queries {
+		target := prometheus.Dataquery{Datasource: source(), Expr: written(q.expr), RefId: new(string(rune('A' + i)))}
+		switch p.kind {
+		case tableKind:
+			target.Instant, target.Format = new(true), new(prometheus.PromQueryFormatTable)
+		case curvesKind, statesKind:
+			target.Range, target.LegendFormat = new(true), &q.legend
+		default:
+			target.Instant, target.LegendFormat = new(true), &q.legend
+		}
+		d.Targets = append(d.Targets, variants.Dataquery(target))
+		if strings.Contains(q.legend, "{{gpu}}") {
+			d.FieldConfig.Defaults.Links = linkToGPU("__field.labels")
+		}
+	}
+	if p.kind == tableKind {
+		d.Transformations = p.transformations()
+	}
+	return d
+}
+
+func (p panel) options() (options, custom any) {
+	last := common.ReduceDataOptions{Calcs: []string{"lastNotNull"}}
+	legend := common.VizLegendOptions{
+		DisplayMode: common.LegendDisplayModeList, Placement: common.LegendPlacementBottom, ShowLegend: true, Calcs: []string{},
+	}
+	tooltip := common.VizTooltipOptions{Mode: common.TooltipDisplayModeMulti, Sort: common.SortOrderDescending}
+	switch p.kind {
+	case statKind:
+		o := stat.NewOptions()
+		o.GraphMode, o.ColorMode, o.ReduceOptions = common.BigValueGraphModeNone, common.BigValueColorModeValue, last
+		o.Orientation = common.VizOrientationAuto
+		if p.of.background {
+			o.ColorMode = common.BigValueColorModeBackground
+		}
+		if p.name {
+			o.TextMode = common.BigValueTextModeName
+		}
+		return o, nil
+	case barsKind:
+		o := bargauge.NewOptions()
+		o.ReduceOptions, o.Orientation, o.DisplayMode = last, common.VizOrientationHorizontal, common.BarGaugeDisplayModeBasic
+		o.Legend = legend
+		o.Legend.ShowLegend = false
+		return o, nil
+	case tableKind:
+		o := &table.Options{ShowHeader: true}
+		if p.sortBy != "" {
+			o.SortBy = []common.TableSortByFieldState{{DisplayName: p.sortBy, Desc: new(true)}}
+		}
+		return o, &common.TableFieldOptions{Align: common.FieldTextAlignmentAuto}
+	case statesKind:
+		return &statetimeline.Options{
+				ShowValue: common.VisibilityModeNever, RowHeight: 0.9, MergeValues: new(true), Legend: legend, Tooltip: tooltip,
+			}, &statetimeline.FieldConfig{
+				LineWidth: new(uint32(0)), FillOpacity: new(uint32(70)), SpanNulls: &statetimeline.BoolOrUint32{Bool: new(false)},
+			}
+	}
+	fields := &common.GraphFieldConfig{
+		DrawStyle: new(common.GraphDrawStyleLine), LineWidth: new(1.0), FillOpacity: new(0.0),
+		ShowPoints: new(common.VisibilityModeAuto),
+		// A sleeping card is a gap, no line from its last reading to its next.
+		SpanNulls: &common.BoolOrFloat64{Bool: new(false)},
+	}
+	if len(p.of.steps) > 1 {
+		fields.ThresholdsStyle = &common.GraphThresholdsStyleConfig{Mode: common.GraphThresholdsStyleModeDashed}
+	}
+	if p.stacked {
+		fields.FillOpacity = new(30.0)
+		fields.Stacking = &common.StackingConfig{Mode: new(common.StackingModeNormal), Group: new("A")}
+	}
+	return &timeseries.Options{Legend: legend, Tooltip: tooltip}, fields
+}
+
+// properties are what an override sets.
+type properties []dashboard.DynamicConfigValue
+
+func (p *properties) set(when bool, id string, value any) {
+	if when {
+		*p = append(*p, dashboard.DynamicConfigValue{Id: id, Value: value})
+	}
+}
+
+func (p panel) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
+	all := []dashboard.DashboardFieldConfigSourceOverrides{}
+	add := func(matcher, match string, set properties) {
+		if len(set) > 0 {
+			all = append(all, dashboard.DashboardFieldConfigSourceOverrides{
+				Matcher: dashboard.MatcherConfig{Id: matcher, Options: match}, Properties: set,
+			})
+		}
+	}
+	for _, l := range p.looks {
+		var o properties
+		o.set(l.name != "", "displayName", l.name)
+		o.set(l.colour != "", "color", dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: &l.colour})
+		o.set(l.dashed, "custom.lineStyle", common.LineStyle{Fill: new(common.LineStyleFillDash), Dash: []float64{10, 10}})
+		add("byRegexp", "/"+l.match+"/", o)
+	}
+	ofCards := slices.ContainsFunc(p.columns, func(c column) bool { return c.field == "gpu" })
+	for _, c := range p.columns {
+		var o properties
+		o.set(c.of.unit != "", "unit", c.of.unit)
+		o.set(len(c.of.steps) > 0, "thresholds", c.of.thresholds())
+		o.set(len(c.of.mappings) > 0, "mappings", c.of.mappings)
+		o.set(c.coloured, "custom.cellOptions", map[string]string{"type": "color-background", "mode": "basic"})
+		o.set(ofCards && (c.field == "gpu" || c.field == "name"), "links", linkToGPU("__data.fields"))
+		add("byName", c.title, o)
+	}
+	return all
+}
+
+// transformations make one table of the answers to all queries, with the columns that are wanted.
+func (p panel) transformations() []dashboard.DataTransformerConfig {
+	var fields []string
+	order, titles := map[string]int{}, map[string]string{}
+	for i, c := range p.columns {
+		fields = append(fields, c.field)
+		order[c.field], titles[c.field] = i, c.title
+	}
+	return []dashboard.DataTransformerConfig{
+		{Id: "merge", Options: map[string]any{}},
+		{Id: "filterFieldsByName", Options: map[string]any{"include": map[string]any{"names": fields}}},
+		{Id: "organize", Options: map[string]any{"excludeByName": map[string]any{}, "indexByName": order, "renameByName": titles}},
+	}
+}
