@@ -60,6 +60,13 @@ func TestHistoryOfTheKilled(t *testing.T) {
 	}
 }
 
+// kill ends the server as the kernel does that has no memory left.
+func (s *server) kill() {
+	s.killed = true
+	_ = s.process.Kill()
+	s.end()
+}
+
 // toldPast are the entries that a server tells of, by their times in Unix milliseconds.
 func toldPast(t *testing.T, s *server) (entries []int64) {
 	t.Helper()

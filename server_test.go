@@ -31,13 +31,6 @@ type server struct {
 	killed bool // so that its end is no fault
 }
 
-// kill ends the server as the kernel does that has no memory left.
-func (s *server) kill() {
-	s.killed = true
-	_ = s.process.Kill()
-	s.end()
-}
-
 // startServer serves a tree on a free port of loopback, or on the address among the flags.
 func startServer(t testing.TB, tree string, flags ...string) *server {
 	t.Helper()

@@ -452,6 +452,7 @@ func TestEveryQueryReturnsData(t *testing.T) {
 	instinct.stop(t)
 	setKernel(t, big, "6.2.0")
 	startExporter(t, program, instinct.address, big, off)
+	const driverChanges = 1 // place in annotations
 	changed := strings.ReplaceAll(filledIn(written(annotations[driverChanges].expr)), "offset 5m", "offset 5s")
 	p.waitFor(`(` + changed + `) and gpu_info{instance="instinct", driver_version="6.2.0"}`)
 	if f, err := p.ask(asked{expr: `(` + changed + `) and gpu_info{instance!="instinct"}`}); err != nil || f.series > 0 {

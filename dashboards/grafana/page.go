@@ -89,8 +89,6 @@ func (v variable) model() dashboard.VariableModel {
 	return m
 }
 
-const driverChanges = 1 // place in annotations
-
 // annotations are marks on all curves of a dashboard.
 var annotations = []struct{ name, expr, title, text, tags, colour string }{
 	{
