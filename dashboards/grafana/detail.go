@@ -192,8 +192,8 @@ func detail() page {
 					about:  "Transfers a second and lane; dashed, what card and slot can do together. An idle link may well be slow.",
 					absent: "the GPU slept, is not on PCIe, or does not tell its link.",
 					queries: []query{
-						{`gpu_pcie_link_transfers_per_second{G}`, "now"},
-						{`gpu_pcie_link_max_transfers_per_second{G}`, "max"},
+						{`gpu_pcie_link_transfers_per_second{G} / 1e9`, "now"},
+						{`gpu_pcie_link_max_transfers_per_second{G} / 1e9`, "max"},
 					},
 				},
 				{

@@ -159,7 +159,7 @@ func TestPanelsLieOnTheGridAndNotOnOneAnother(t *testing.T) {
 func TestTheBannerComesFirst(t *testing.T) {
 	for _, b := range boards(t) {
 		p := b.Panels[0].Panel
-		if p == nil || p.Type != "stat" || p.GridPos.Y != 0 || p.GridPos.H != 2 {
+		if p == nil || p.Type != "stat" || p.GridPos.Y != 0 || p.GridPos.H != 3 {
 			t.Errorf("%s does not begin with a banner", b.file)
 			continue
 		}
@@ -304,7 +304,7 @@ func TestEveryPanelSaysWhatItShowsAndWhatIsMissing(t *testing.T) {
 // unitIDs are those of Grafana (@grafana/data, getValueFormats) that are used here. What follows si: is any word, behind a
 // prefix.
 var unitIDs = []string{
-	"none", "short", "celsius", "percentunit", "watt", "kwatth", "volt", "hertz", "rotrpm", "bytes", "binBps", "si:T/s",
+	"none", "short", "celsius", "percentunit", "watt", "kwatth", "volt", "hertz", "rotrpm", "bytes", "binBps", "si:GT/s",
 	"cps", "reqps", "s",
 }
 

@@ -140,7 +140,7 @@ func (p page) dashboard() v1 {
 const (
 	gridWidth    = 24
 	rowHeight    = 1
-	bannerHeight = 2
+	bannerHeight = 3 // at 2 Grafana has no room for the word below the title
 )
 
 // layOut puts the panels on the grid, and gives them ids: links to a single panel and the renderer of pictures need them.

@@ -48,7 +48,7 @@ var (
 	rpm      = quantity{unit: units.RevolutionsPerMinute, steps: base(cyan)}
 	size     = quantity{unit: units.BytesIEC, steps: base(cyan)}
 	byteRate = quantity{unit: "binBps", steps: base(cyan)}
-	transfer = quantity{unit: "si:T/s", steps: base(cyan)} // 1.6e10 is 16 GT/s
+	transfer = quantity{unit: "si:GT/s", steps: base(cyan)} // of billions: behind si: Grafana takes a T for tera
 	rate     = quantity{unit: "cps", steps: base(cyan)}
 	requests = quantity{unit: "reqps", steps: base(cyan)}
 	seconds  = quantity{unit: "s", steps: base(cyan)}
