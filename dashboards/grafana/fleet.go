@@ -60,7 +60,7 @@ func fleet() page {
 					queries: []query{{`sum(gpu_memory_used_bytes{S, memory=~"vram|unified"}` + vendorOnly + `)`, ""}},
 				},
 				{
-					kind: statKind, title: "Energy per day", width: 3, height: 4, of: energy,
+					kind: statKind, title: "Energy, last 24 h", width: 3, height: 4, of: energy,
 					about:  "Energy of the last 24 hours, of the GPUs that count it.",
 					absent: "no GPU counts its energy: of AMD only Instinct cards and a few others do.",
 					queries: []query{{
@@ -82,7 +82,7 @@ func fleet() page {
 					{expr: perCard(`max without (fan) (gpu_fan_duty_ratio{S})` + named + `{V}`)},
 				},
 				columns: []column{
-					{field: "name", title: "Name"},
+					{field: "name", title: "Name", width: 260},
 					{field: "instance", title: "Host"},
 					{field: "gpu", title: "GPU"},
 					{field: "state", title: "State", of: state, coloured: true},

@@ -30,7 +30,7 @@ var knownTo102 = map[string][]string{
 		"unit", "min", "max", "decimals", "mappings", "thresholds", "color", "links", "custom",
 	},
 	"overrides": {
-		"displayName", "color", "unit", "thresholds", "mappings", "links", "custom.lineStyle", "custom.cellOptions",
+		"displayName", "color", "unit", "thresholds", "mappings", "links", "custom.lineStyle", "custom.cellOptions", "custom.width",
 	},
 	"matchers":        {"byName", "byRegexp"},
 	"transformations": {"merge", "filterFieldsByName", "organize"},

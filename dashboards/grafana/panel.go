@@ -57,7 +57,8 @@ type look struct {
 type column struct {
 	field, title string
 	of           quantity
-	coloured     bool // its background, by the thresholds
+	coloured     bool // its text, by the thresholds: on the background of our bright colours white is hard to read
+	width        int  // in pixels; 0: Grafana's choice
 }
 
 // linkToGPU leads to the page of the GPU that a series or row is of.
@@ -183,7 +184,8 @@ func (p panel) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 		o.set(c.of.unit != "", "unit", c.of.unit)
 		o.set(len(c.of.steps) > 0, "thresholds", c.of.thresholds())
 		o.set(len(c.of.mappings) > 0, "mappings", c.of.mappings)
-		o.set(c.coloured, "custom.cellOptions", map[string]string{"type": "color-background", "mode": "basic"})
+		o.set(c.coloured, "custom.cellOptions", map[string]string{"type": "color-text"})
+		o.set(c.width > 0, "custom.width", c.width)
 		o.set(ofCards && (c.field == "gpu" || c.field == "name"), "links", linkToGPU("__data.fields"))
 		add("byName", c.title, o)
 	}

@@ -117,7 +117,7 @@ func values(texts, colours map[string]string) []dashboard.ValueMapping {
 
 // orDash is a quantity of a column in which -1 stands for a card that has no reading now.
 func orDash(q quantity) quantity {
-	q.mappings = values(map[string]string{"-1": "—"}, map[string]string{"-1": none})
+	q.mappings = values(map[string]string{"-1": "—"}, map[string]string{"-1": plain})
 	return q
 }
 
