@@ -13,6 +13,7 @@ const { values: flags, positionals: names } = parseArgs({
     step: { type: 'string', default: '1' }, // seconds
     width: { type: 'string', default: '1600' },
     var: { type: 'string', multiple: true, default: [] },
+    open: { type: 'boolean', default: false }, // rows that are closed at first
   },
 });
 const chosen = new Map(flags.var.map(v => v.split(/=(.*)/s)));
@@ -54,7 +55,7 @@ async function variablesOf(dashboard) {
     __range: seconds(to - from), __interval: seconds(step), __rate_interval: seconds(Math.max(4000, step * 2)),
   };
   for (const v of dashboard.templating.list.filter(v => v.type === 'query')) {
-    const value = chosen.get(v.name) ?? (v.includeAll ? undefined : await firstValue(v, fill(v.query, variables)));
+    const value = v.multi ? undefined : chosen.get(v.name) ?? await firstValue(v, fill(v.query, variables));
     // For All, Grafana lists all values where it has no allValue, which gives the same series.
     variables[v.name] = value === undefined ? v.allValue ?? '.+' : quoted(value);
   }
@@ -69,10 +70,24 @@ async function answered(target, variables) {
   return { ...target, result };
 }
 
+// rows opens the closed rows if that is asked for, and moves down what is below them.
+function rows(panels) {
+  let down = 0;
+  return panels.flatMap(p => {
+    const moved = q => ({ ...q, gridPos: { ...q.gridPos, y: q.gridPos.y + down } });
+    if (!flags.open || !p.collapsed) {
+      return [moved(p)];
+    }
+    const opened = [{ ...p, collapsed: false }, ...p.panels].map(moved);
+    down += Math.max(...p.panels.map(q => q.gridPos.y + q.gridPos.h)) - (p.gridPos.y + p.gridPos.h);
+    return opened;
+  });
+}
+
 async function boardOf(file) {
   const dashboard = JSON.parse(await readFile(file));
   const variables = await variablesOf(dashboard);
-  const panels = await Promise.all(dashboard.panels.map(async p =>
+  const panels = await Promise.all(rows(dashboard.panels).map(async p =>
     (p.targets ? { ...p, targets: await Promise.all(p.targets.map(t => answered(t, variables))) } : p)));
   return { title: dashboard.title, panels, from, to, step, width: Number(flags.width) };
 }

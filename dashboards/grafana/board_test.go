@@ -66,12 +66,22 @@ func strictly(text []byte) error {
 	return errors.Join(err, d.Validate())
 }
 
-// panels are those that show something, rows left out.
+// panels are those that show something, those in closed rows too.
 func (b board) panels() (all []dashboard.Panel) {
 	for _, p := range b.Panels {
 		if p.Panel != nil {
 			all = append(all, *p.Panel)
+		} else {
+			all = append(all, p.RowPanel.Panels...)
 		}
+	}
+	return all
+}
+
+// rawPanels are the same and the rows, as they are written.
+func (b board) rawPanels() (all []map[string]any) {
+	for _, p := range list(b.raw, "panels") {
+		all = append(append(all, p), list(p, "panels")...)
 	}
 	return all
 }

@@ -2,23 +2,28 @@ package grafana
 
 import "fmt"
 
-const nameOfGPU = "{{name}} {{instance}} {{gpu}}"
+const (
+	nameOfGPU = "{{name}} {{instance}} {{gpu}}"
+	nameOfBar = "{{gpu}} {{instance}} {{name}}" // begins with what cards differ in: the end is cut off
+)
 
 // compared is what GPUs are held against each other by.
 var compared = []struct {
 	title, expr   string
 	of            quantity
 	about, absent string
-	legend        string // empty: nameOfGPU
+	before        string  // the name of the GPU
+	full          float64 // a full bar; 0: the greatest value of those shown
 }{
 	{
-		title: "Temperature", expr: `gpu:temperature_celsius:primary{N}`, of: temperature,
+		title: "Temperature", expr: `gpu:temperature_celsius:primary{N}`, of: temperature, full: 110,
 		about: "Of the first sensor that there is.", absent: "the GPU slept, was lost, or has no sensor.",
 	},
 	{
-		title: "Margin to the own limit", of: margin, legend: nameOfGPU + " {{sensor}}",
-		expr: `(min without (limit) (gpu_temperature_limit_celsius{G, limit=~"critical|slowdown"})` +
-			` - gpu_temperature_celsius{G})` + named + `{N}`,
+		title: "Margin to the own limit", of: margin, before: "{{sensor}} ", full: 100,
+		// Bars are sorted by it; curves have an order of their own.
+		expr: `sort((min without (limit) (gpu_temperature_limit_celsius{G, limit=~"critical|slowdown"})` +
+			` - gpu_temperature_celsius{G})` + named + `{N})`,
 		about:  "Degrees from a sensor to the limit at which the GPU slows down or is in danger: models differ in it.",
 		absent: "the GPU slept, or its driver tells no limit of that sensor.",
 	},
@@ -36,7 +41,7 @@ var compared = []struct {
 		absent: "the GPU slept, was lost, or does not tell it.",
 	},
 	{
-		title: "Power of the limit", of: ofLimit,
+		title: "Power of the limit", of: ofLimit, full: 1,
 		expr: `gpu:power_watts:primary{N} / on (cluster, job, instance, gpu, domain) group_left () ` +
 			`max without (limit) (gpu_power_limit_watts{G, limit="current"} > 0)`,
 		about:  "At 100 % the power limit slows the GPU.",
@@ -63,28 +68,31 @@ var compared = []struct {
 
 // summed are the quantities of the table of least, mean and greatest values.
 var summed = []struct {
-	title, series string
-	of            quantity
+	title, expr string // %s is the function
+	of          quantity
+	width       int // of a column, so that all of them fit
 }{
-	{"Temperature", "gpu:temperature_celsius:primary{N}", temperature},
-	{"Utilization", "gpu:utilization:ratio{N}", load},
-	{"Memory", "gpu:memory_used:ratio{N}", filling},
-	{"Power", "gpu:power_watts:primary{N}", watts},
+	{"Heat", "%s_over_time(gpu:temperature_celsius:primary{N}[$__range])", temperature, 88},
+	{"Load", "%s_over_time(gpu:utilization:ratio{N}[$__range])", load, 88},
+	{"Memory", "%s_over_time(gpu:memory_used:ratio{N}[$__range])", filling, 112},
+	{"Power", "round(%s_over_time(gpu:power_watts:primary{N}[$__range]))", watts, 100},
 }
 
 func overTheRange() panel {
 	p := panel{
-		kind: tableKind, title: "Least, mean and greatest of the time shown", width: 24, height: 9, of: word,
-		about:   "One row a card.",
-		absent:  "the GPU had no such reading in all the time shown.",
-		columns: []column{{field: "name", title: "Name"}, {field: "instance", title: "Host"}, {field: "gpu", title: "GPU"}},
+		kind: tableKind, title: "Least, mean and greatest of the time shown", width: 24, height: 10, of: word,
+		about:  "One row a card.",
+		absent: "the GPU had no such reading in all the time shown.",
+		columns: []column{
+			{field: "name", title: "Name"}, {field: "instance", title: "Host", width: 110}, {field: "gpu", title: "GPU", width: 110},
+		},
 	}
 	for _, s := range summed {
 		for _, f := range []struct{ title, function string }{{"min", "min"}, {"mean", "avg"}, {"max", "max"}} {
 			field := fmt.Sprintf("Value #%c", 'A'+len(p.queries))
-			expr := fmt.Sprintf("max by (cluster, job, instance, gpu, name) (%s_over_time(%s[$__range]))", f.function, s.series)
+			expr := "max by (cluster, job, instance, gpu, name) (" + fmt.Sprintf(s.expr, f.function) + ")"
 			p.queries = append(p.queries, query{expr: expr})
-			p.columns = append(p.columns, column{field: field, title: s.title + " " + f.title, of: s.of})
+			p.columns = append(p.columns, column{field: field, title: s.title + " " + f.title, of: s.of, width: s.width})
 		}
 	}
 	return p
@@ -98,16 +106,21 @@ func compare() page {
 		simulated: `count(gpu_info{N, source="simulation"}) or vector(0)`,
 	}
 	for _, c := range compared {
-		legend := c.legend
-		if legend == "" {
-			legend = nameOfGPU
-		}
 		curves := panel{
-			kind: curvesKind, title: c.title, width: 16, height: 8, of: c.of, about: c.about, absent: c.absent,
-			queries: []query{{c.expr, legend}},
+			kind: curvesKind, title: c.title, width: 16, height: 8, of: c.of, about: c.about, absent: c.absent, aside: true,
+			queries: []query{{c.expr, c.before + nameOfGPU}},
 		}
-		bars := curves
-		bars.kind, bars.title, bars.width = barsKind, c.title+" now", 8
+		bars := panel{
+			kind: barsKind, title: c.title + " now", width: 8, height: 8, of: c.of, about: c.about, absent: c.absent,
+			queries: []query{{c.expr, c.before + nameOfBar}},
+		}
+		bars.of.min = new(0.0)
+		switch {
+		case c.full > 0:
+			bars.of.max = &c.full
+		case bars.of.max == nil:
+			bars.about += " A full bar is the greatest of those shown."
+		}
 		p.sections = append(p.sections, section{c.title, []panel{curves, bars}})
 	}
 	p.sections = append(p.sections, section{"Summary", []panel{overTheRange()}})

@@ -9,14 +9,14 @@ func detail() page {
 		sections: []section{
 			{"Who", []panel{
 				{
-					kind: tableKind, title: "Identity", width: 18, height: 4, of: word,
+					kind: tableKind, title: "Identity", width: 24, height: 4, of: word,
 					about:   "What the GPU is, and where its readings come from.",
 					absent:  "the GPU is unknown: its exporter is down, or has forgotten it.",
 					queries: []query{{expr: `gpu_info{G}`}},
 					columns: []column{
-						{field: "name", title: "Name"}, {field: "source", title: "Source"}, {field: "vendor", title: "Vendor"},
+						{field: "name", title: "Name", width: 280}, {field: "source", title: "Source"}, {field: "vendor", title: "Vendor"},
 						{field: "type", title: "Type"}, {field: "driver", title: "Driver"}, {field: "driver_version", title: "Version"},
-						{field: "vbios", title: "VBIOS"}, {field: "pci_id", title: "PCI id"}, {field: "uuid", title: "UUID"},
+						{field: "vbios", title: "VBIOS"}, {field: "pci_id", title: "PCI id"}, {field: "uuid", title: "UUID", width: 340},
 					},
 				},
 				{
@@ -28,7 +28,7 @@ func detail() page {
 					queries: []query{{`gpu_state{G} == 1`, "{{state}}"}},
 				},
 				{
-					kind: tableKind, title: "Mode", width: 24, height: 4, of: word,
+					kind: tableKind, title: "Mode", width: 18, height: 4, of: word,
 					about:   "Settings of the driver.",
 					absent:  "the driver tells none of its settings, or the GPU sleeps.",
 					queries: []query{{expr: `gpu_mode_info{G}`}},
@@ -74,7 +74,12 @@ func detail() page {
 			{"Heat", []panel{
 				{
 					kind: curvesKind, title: "Temperatures", width: 12, height: 9, of: degrees,
-					looks:  []look{{match: "^(edge|gpu|package)$", colour: orange}, {match: "critical|slowdown", dashed: true}},
+					// Each sensor that may have a limit has a colour, which is the limit's too.
+					looks: []look{
+						{match: ".", colour: plain, shades: true}, {match: "^(edge|gpu|package)\\b", colour: orange},
+						{match: "^hotspot\\b", colour: red}, {match: "^memory", colour: green}, {match: "^(pcie|vr_graphics)\\b", colour: cyan},
+						{match: "critical|slowdown", dashed: true},
+					},
 					about:  "All sensors; dashed, the limits at which the GPU slows down or is in danger.",
 					absent: "the GPU slept or was lost, or has no such sensor or limit.",
 					queries: []query{
@@ -84,6 +89,7 @@ func detail() page {
 				},
 				{
 					kind: curvesKind, title: "Hotspot above edge", width: 12, height: 9, of: degrees,
+					looks:  []look{{match: ".", colour: orange}},
 					about:  "A difference that grows over months is thermal paste that dries out.",
 					absent: "the GPU has no hotspot sensor, or slept.",
 					queries: []query{{
@@ -93,12 +99,14 @@ func detail() page {
 				},
 				{
 					kind: curvesKind, title: "Fan speed", width: 12, height: 7, of: rpm,
+					looks:   []look{{match: ".", colour: cyan, shades: true}},
 					about:   "Revolutions of each fan; 0 is a fan that stands, as many do while the card is cool.",
 					absent:  "the GPU has no fan, does not tell its speed, or slept.",
 					queries: []query{{`gpu_fan_speed_rpm{G}`, "fan {{fan}}"}},
 				},
 				{
 					kind: curvesKind, title: "Fan duty", width: 12, height: 7, of: share,
+					looks:   []look{{match: ".", colour: cyan, shades: true}},
 					about:   "Share of full speed that is commanded.",
 					absent:  "the GPU has no fan, does not tell it, or slept.",
 					queries: []query{{`gpu_fan_duty_ratio{G}`, "fan {{fan}}"}},
@@ -106,7 +114,7 @@ func detail() page {
 			}},
 			{"Load", []panel{
 				{
-					kind: curvesKind, title: "Utilization and engines", width: 12, height: 8, of: share,
+					kind: curvesKind, title: "Utilization and engines", width: 24, height: 8, of: share,
 					looks:  []look{{match: "^GPU$", colour: cyan}},
 					about:  "Share of time in which the GPU, and each of its engines, was busy.",
 					absent: "the GPU slept, or does not tell of that engine.",
@@ -115,22 +123,13 @@ func detail() page {
 						{`gpu_engine_utilization_ratio{G}`, "{{engine}}"},
 					},
 				},
-				{
-					kind: curvesKind, title: "Busy time of engines", width: 6, height: 8, of: share,
-					about:   "The same from counters of time, where a driver has them.",
-					absent:  "the driver counts no time of engines. AMD's does not.",
-					queries: []query{{`rate(gpu_engine_busy_seconds_total{G}[$__rate_interval])`, "{{engine}}"}},
-				},
-				{
-					kind: curvesKind, title: "Activity of units", width: 6, height: 8, of: share,
-					about:   "Hardware profiling: what part of the units of a kind worked.",
-					absent:  "no profiling here: only some data-centre GPUs have it, AMD's driver tells none.",
-					queries: []query{{`gpu_activity_ratio{G}`, "{{activity}}"}},
-				},
 			}},
 			{"Memory", []panel{{
 				kind: curvesKind, title: "Memory by kind", width: 24, height: 8, of: size,
-				looks:  []look{{match: "^(vram|unified)$", colour: green}, {match: " total$", dashed: true}},
+				looks: []look{
+					{match: "^(vram|unified)\\b", colour: green}, {match: "^(visible_vram|bar1)\\b", colour: orange},
+					{match: "^(gtt|shared)\\b", colour: cyan}, {match: " total$", dashed: true},
+				},
 				about:  "In use; dashed, what there is. gtt and shared are memory of the host.",
 				absent: "the GPU slept, or has no such memory.",
 				queries: []query{
@@ -141,7 +140,7 @@ func detail() page {
 			{"Power", []panel{
 				{
 					kind: curvesKind, title: "Power by part", width: 16, height: 8, of: watts,
-					looks:  []look{{match: " limit$", dashed: true}},
+					looks:  []look{{match: "^(board|package)\\b", colour: cyan}, {match: " limit$", dashed: true}},
 					about:  "Draw by part; dashed, the limit that is enforced.",
 					absent: "the GPU slept, or does not tell it of that part.",
 					queries: []query{
@@ -151,6 +150,9 @@ func detail() page {
 				},
 				{
 					kind: curvesKind, title: "Voltage", width: 8, height: 8, of: volts,
+					looks: []look{
+						{match: "^graphics$", colour: cyan}, {match: "^memory$", colour: green}, {match: "^soc$", colour: orange},
+					},
 					about:   "By rail.",
 					absent:  "the GPU slept, or does not tell of that rail.",
 					queries: []query{{`gpu_voltage_volts{G}`, "{{rail}}"}},
@@ -158,8 +160,13 @@ func detail() page {
 			}},
 			{"Clocks", []panel{
 				{
-					kind: curvesKind, title: "Clocks", width: 12, height: 8, of: hertz,
-					looks:  []look{{match: " max$", dashed: true}},
+					kind: curvesKind, title: "Clocks", width: 12, height: 10, of: hertz, aside: true,
+					looks: []look{
+						{match: "^graphics", colour: cyan, shades: true}, {match: "^(soc|sm)", colour: orange, shades: true},
+						{match: "^(video|decoder)", colour: plain, shades: true}, {match: "^graphics( max)?$", colour: cyan},
+						{match: "^memory", colour: green}, {match: "^(soc|sm)( max)?$", colour: orange},
+						{match: "^(fabric|video)( max)?$", colour: plain}, {match: " max$", dashed: true},
+					},
 					about:  "Rates now; dashed, the highest that each may have.",
 					absent: "the GPU slept, that part stood still, or it is not told.",
 					queries: []query{
@@ -168,7 +175,7 @@ func detail() page {
 					},
 				},
 				{
-					kind: statesKind, title: "Throttled, by reason", width: 12, height: 8, of: active,
+					kind: statesKind, title: "Throttled, by reason", width: 12, height: 10, of: active,
 					about:   "Reasons that slowed the GPU, over five minutes: orange for less than half of the time, red for more.",
 					absent:  "nothing slowed it then, it slept, or it tells no reasons.",
 					queries: []query{{`gpu:throttled:ratio5m{G} > 0`, "{{reason}}"}},
@@ -176,8 +183,8 @@ func detail() page {
 			}},
 			{"Bus", []panel{
 				{
-					kind: curvesKind, title: "PCIe lanes", width: 6, height: 7, of: number,
-					looks: []look{{match: "^max$", dashed: true}},
+					kind: curvesKind, title: "PCIe lanes", width: 12, height: 7, of: lanes,
+					looks: []look{{match: ".", colour: cyan}, {match: "^max$", dashed: true}},
 					about: "Lanes in use; dashed, what card and slot can do together. " +
 						"Fewer under load: a bad contact, or a slot that is shared.",
 					absent: "the GPU slept, is not on PCIe, or does not tell its link.",
@@ -187,8 +194,8 @@ func detail() page {
 					},
 				},
 				{
-					kind: curvesKind, title: "PCIe speed", width: 6, height: 7, of: transfer,
-					looks:  []look{{match: "^max$", dashed: true}},
+					kind: curvesKind, title: "PCIe speed", width: 12, height: 7, of: transfer,
+					looks:  []look{{match: ".", colour: cyan}, {match: "^max$", dashed: true}},
 					about:  "Transfers a second and lane; dashed, what card and slot can do together. An idle link may well be slow.",
 					absent: "the GPU slept, is not on PCIe, or does not tell its link.",
 					queries: []query{
@@ -196,40 +203,59 @@ func detail() page {
 						{`gpu_pcie_link_max_transfers_per_second{G} / 1e9`, "max"},
 					},
 				},
+			}},
+		},
+		// Closed is what a Radeon tells nothing of.
+		closed: []section{
+			{"Links and traffic", []panel{
 				{
-					kind: curvesKind, title: "PCIe traffic", width: 6, height: 7, of: byteRate,
-					about:   "As the GPU sees it.",
-					absent:  "the driver does not count it. AMD's does not.",
-					queries: []query{{`rate(gpu_pcie_bytes_total{G}[$__rate_interval])`, "{{direction}}"}},
-				},
-				{
-					kind: curvesKind, title: "PCIe replays", width: 6, height: 7, of: rate,
-					about:   "Packets that had to be sent again. Many are a bad riser or slot.",
-					absent:  "the driver does not count them, or the GPU slept.",
-					queries: []query{{`rate(gpu_pcie_replays_total{G}[$__rate_interval])`, "replays"}},
-				},
-				{
-					kind: statKind, title: "Links up", width: 8, height: 7, of: yes,
+					kind: statKind, title: "Links up", width: 8, height: 8, of: yes,
 					about:   "Links to other GPUs: XGMI or NVLink.",
 					absent:  "the GPU has no such link, or does not tell of it.",
 					queries: []query{{`gpu_link_up{G}`, "{{kind}} {{link}}"}},
 				},
 				{
-					kind: curvesKind, title: "Link traffic", width: 8, height: 7, of: byteRate,
+					kind: curvesKind, title: "Link traffic", width: 16, height: 8, of: byteRate, aside: true,
 					about:   "By link and direction.",
 					absent:  "the GPU has no such link, or does not count its bytes.",
 					queries: []query{{`rate(gpu_link_bytes_total{G}[$__rate_interval])`, "{{kind}} {{link}} {{direction}}"}},
 				},
 				{
-					kind: curvesKind, title: "Link errors", width: 8, height: 7, of: rate,
+					kind: curvesKind, title: "Link errors", width: 12, height: 8, of: rate, aside: true,
 					about:   "By link and kind of error.",
 					absent:  "the GPU has no such link, or does not count its errors. AMD's driver does not.",
 					queries: []query{{`rate(gpu_link_errors_total{G}[$__rate_interval])`, "{{kind}} {{link}} {{error}}"}},
 				},
+				{
+					kind: curvesKind, title: "PCIe traffic", width: 6, height: 8, of: byteRate,
+					about:   "As the GPU sees it.",
+					absent:  "the driver does not count it. AMD's does not.",
+					queries: []query{{`rate(gpu_pcie_bytes_total{G}[$__rate_interval])`, "{{direction}}"}},
+				},
+				{
+					kind: curvesKind, title: "PCIe replays", width: 6, height: 8, of: rate,
+					about:   "Packets that had to be sent again. Many are a bad riser or slot.",
+					absent:  "the driver does not count them, or the GPU slept.",
+					queries: []query{{`rate(gpu_pcie_replays_total{G}[$__rate_interval])`, "replays"}},
+				},
+			}},
+			{"Engines and units", []panel{
+				{
+					kind: curvesKind, title: "Busy time of engines", width: 12, height: 8, of: share,
+					about:   "Share of time in which each engine was busy, from counters of time.",
+					absent:  "the driver counts no time of engines. AMD's does not.",
+					queries: []query{{`rate(gpu_engine_busy_seconds_total{G}[$__rate_interval])`, "{{engine}}"}},
+				},
+				{
+					kind: curvesKind, title: "Activity of units", width: 12, height: 8, of: share,
+					about:   "Hardware profiling: what part of the units of a kind worked.",
+					absent:  "no profiling here: only some data-centre GPUs have it, AMD's driver tells none.",
+					queries: []query{{`gpu_activity_ratio{G}`, "{{activity}}"}},
+				},
 			}},
 			{"Health", []panel{
 				{
-					kind: tableKind, title: "Memory errors (ECC)", width: 8, height: 8, of: word, sortBy: "Errors",
+					kind: tableKind, title: "Memory errors (ECC)", width: 12, height: 8, of: word, sortBy: "Errors",
 					about:   "Counted since the driver was loaded (volatile), or ever (lifetime).",
 					absent:  "the GPU has no ECC, or it is off.",
 					queries: []query{{expr: `gpu_ecc_errors_total{G}`}},
@@ -239,26 +265,26 @@ func detail() page {
 					},
 				},
 				{
-					kind: statKind, title: "Pages set aside", width: 4, height: 8, of: warning,
-					about:   "Pages of memory that are no longer used since they had errors.",
-					absent:  "the GPU does not tell of them: most cards without ECC do not.",
-					queries: []query{{`gpu_bad_pages{G}`, "{{kind}}"}},
-				},
-				{
-					kind: statKind, title: "Rows remapped", width: 4, height: 8, of: warning,
-					about:   "Rows of memory for which a spare one is used.",
-					absent:  "the GPU cannot remap rows: of those known here only NVIDIA's from Ampere on can.",
-					queries: []query{{`gpu_row_remaps{G}`, "{{kind}}"}},
-				},
-				{
-					kind: tableKind, title: "XID errors", width: 4, height: 8, of: word, sortBy: "Times",
+					kind: tableKind, title: "XID errors", width: 12, height: 8, of: word, sortBy: "Times",
 					about:   "Errors that NVIDIA's driver logged, by its number of them.",
 					absent:  "none was seen, or it is no NVIDIA GPU.",
 					queries: []query{{expr: `gpu_xid_errors_total{G}`}},
 					columns: []column{{field: "xid", title: "XID"}, {field: "Value", title: "Times", of: number}},
 				},
 				{
-					kind: statKind, title: "Recovery wanted", width: 4, height: 8,
+					kind: statKind, title: "Pages set aside", width: 8, height: 5, of: warning,
+					about:   "Pages of memory that are no longer used since they had errors.",
+					absent:  "the GPU does not tell of them: most cards without ECC do not.",
+					queries: []query{{`gpu_bad_pages{G}`, "{{kind}}"}},
+				},
+				{
+					kind: statKind, title: "Rows remapped", width: 8, height: 5, of: warning,
+					about:   "Rows of memory for which a spare one is used.",
+					absent:  "the GPU cannot remap rows: of those known here only NVIDIA's from Ampere on can.",
+					queries: []query{{`gpu_row_remaps{G}`, "{{kind}}"}},
+				},
+				{
+					kind: statKind, title: "Recovery wanted", width: 8, height: 5,
 					of: quantity{unit: "none", steps: base(orange)}, name: true,
 					looks:   []look{{match: "^none$", colour: green}},
 					about:   "What the driver asks the operator to do.",
@@ -268,7 +294,7 @@ func detail() page {
 			}},
 			{"Parts", []panel{
 				{
-					kind: tableKind, title: "Partitions", width: 8, height: 7, of: word,
+					kind: tableKind, title: "Partitions", width: 12, height: 7, of: word,
 					about:   "Parts that the GPU is divided in: MIG of NVIDIA, XCP of AMD.",
 					absent:  "the GPU is not divided, or cannot be.",
 					queries: []query{{expr: `gpu_partition_info{G}`}},
@@ -278,7 +304,7 @@ func detail() page {
 					},
 				},
 				{
-					kind: curvesKind, title: "Memory of partitions", width: 8, height: 7, of: size,
+					kind: curvesKind, title: "Memory of partitions", width: 12, height: 7, of: size,
 					looks:  []look{{match: " total$", dashed: true}},
 					about:  "In use; dashed, what each has.",
 					absent: "the GPU is not divided, or its memory is not told by part. AMD's driver does not tell it.",
@@ -288,7 +314,7 @@ func detail() page {
 					},
 				},
 				{
-					kind: curvesKind, title: "Utilization of partitions", width: 8, height: 7, of: share,
+					kind: curvesKind, title: "Utilization of partitions", width: 24, height: 10, of: share, aside: true,
 					about:   "By part and engine.",
 					absent:  "the GPU is not divided, does not tell it by part, or slept.",
 					queries: []query{{`gpu_partition_utilization_ratio{G}`, "{{partition}} {{engine}}"}},

@@ -9,6 +9,10 @@ func perCard(reading string) string {
 	return "max by (cluster, job, instance, gpu, name) (\n" + reading + "\nor " + onGPU + " gpu:info:one{V} * 0 - 1)"
 }
 
+// drivers has a version in each row: Grafana makes no column of a label that no series has.
+const drivers = `label_replace(count by (vendor, driver, driver_version) (gpu_info{V}), ` +
+	`"driver_version", "—", "driver_version", "")`
+
 func fleet() page {
 	return page{
 		uid: "gpu-fleet", title: "GPU fleet",
@@ -78,7 +82,7 @@ func fleet() page {
 					{expr: perCard(`gpu:temperature_celsius:primary{V}`)},
 					{expr: perCard(`gpu:utilization:ratio{V}`)},
 					{expr: perCard(`gpu:memory_used:ratio{V}`)},
-					{expr: perCard(`gpu:power_watts:primary{V}`)},
+					{expr: perCard(`round(gpu:power_watts:primary{V})`)},
 					{expr: perCard(`max without (fan) (gpu_fan_duty_ratio{S})` + named + `{V}`)},
 				},
 				columns: []column{
@@ -112,7 +116,7 @@ func fleet() page {
 					kind: curvesKind, title: "Hottest 10", width: 12, height: 8, of: temperature,
 					about:   "The ten hottest GPUs at each moment.",
 					absent:  "the GPU was not among them, slept, or was lost.",
-					queries: []query{{`topk(10, gpu:temperature_celsius:primary{V})`, "{{name}} {{instance}} {{gpu}}"}},
+					queries: []query{{`topk(10, gpu:temperature_celsius:primary{V})`, "{{instance}} {{gpu}}"}},
 				},
 				{
 					kind: curvesKind, title: "Mean utilization by model", width: 12, height: 8, of: share,
@@ -130,8 +134,8 @@ func fleet() page {
 			{"Versions", []panel{{
 				kind: tableKind, title: "Drivers", width: 24, height: 6, of: word,
 				about:   "GPUs by driver: hosts that an upgrade left out stand out.",
-				absent:  "no exporter is scraped. An empty version is one that the driver does not tell.",
-				queries: []query{{expr: `count by (vendor, driver, driver_version) (gpu_info{V})`}},
+				absent:  "no exporter is scraped. A dash is a version that the driver does not tell.",
+				queries: []query{{expr: drivers}},
 				columns: []column{
 					{field: "vendor", title: "Vendor"}, {field: "driver", title: "Driver"},
 					{field: "driver_version", title: "Version"}, {field: "Value", title: "GPUs", of: number},

@@ -8,6 +8,7 @@ package grafana
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
@@ -25,6 +26,7 @@ type page struct {
 	variables         []variable
 	simulated         string // query of the banner
 	sections          []section
+	closed            []section // below the others; a click opens one, and until then it asks nothing
 }
 
 // section is a row of a dashboard, with its panels from left to right and from top to bottom.
@@ -116,7 +118,7 @@ func (p page) requirements() []requirement {
 		{"datasource", "prometheus", "Prometheus", "1.0.0"},
 	}
 	seen := map[kind]bool{}
-	for _, s := range append([]section{{panels: []panel{p.banner()}}}, p.sections...) {
+	for _, s := range slices.Concat([]section{{panels: []panel{p.banner()}}}, p.sections, p.closed) {
 		for _, panel := range s.panels {
 			if !seen[panel.kind] {
 				all = append(all, requirement{"panel", string(panel.kind), string(panel.kind), ""})

@@ -104,19 +104,12 @@ func TestUidsAndTitlesAreUnique(t *testing.T) {
 
 func TestIdsAndRefIdsAreUnique(t *testing.T) {
 	for _, b := range boards(t) {
-		ids := map[uint32]bool{}
-		for _, p := range b.Panels {
-			var id uint32
-			switch {
-			case p.RowPanel != nil:
-				id = p.RowPanel.Id
-			case p.Panel.Id != nil:
-				id = *p.Panel.Id
+		ids := map[any]bool{nil: true, 0.0: true} // are none
+		for _, p := range b.rawPanels() {
+			if ids[p["id"]] {
+				t.Errorf("%s: a panel has the id %v", b.file, p["id"])
 			}
-			if id == 0 || ids[id] {
-				t.Errorf("%s: a panel has the id %d", b.file, id)
-			}
-			ids[id] = true
+			ids[p["id"]] = true
 		}
 		for _, p := range b.panels() {
 			refs := map[string]bool{}
@@ -133,14 +126,7 @@ func TestIdsAndRefIdsAreUnique(t *testing.T) {
 func TestPanelsLieOnTheGridAndNotOnOneAnother(t *testing.T) {
 	for _, b := range boards(t) {
 		taken := map[[2]uint32]string{}
-		for _, p := range b.Panels {
-			var at *dashboard.GridPos
-			var title string
-			if p.RowPanel != nil {
-				at, title = p.RowPanel.GridPos, *p.RowPanel.Title
-			} else {
-				at, title = p.Panel.GridPos, *p.Panel.Title
-			}
+		lay := func(at *dashboard.GridPos, title string, taken map[[2]uint32]string) {
 			if at.W == 0 || at.H == 0 || at.X+at.W > 24 {
 				t.Errorf("%s: %s lies at %+v", b.file, title, *at)
 			}
@@ -151,6 +137,39 @@ func TestPanelsLieOnTheGridAndNotOnOneAnother(t *testing.T) {
 					}
 					taken[[2]uint32{x, y}] = title
 				}
+			}
+		}
+		for _, p := range b.Panels {
+			if p.Panel != nil {
+				lay(p.Panel.GridPos, *p.Panel.Title, taken)
+				continue
+			}
+			lay(p.RowPanel.GridPos, *p.RowPanel.Title, taken)
+			inside := map[[2]uint32]string{} // below a closed row others lie as well, until it is opened
+			for _, p := range p.RowPanel.Panels {
+				lay(p.GridPos, *p.Title, inside)
+			}
+		}
+	}
+}
+
+// Grafana moves the panels of a row that is opened by as much as the first of them must move to be below it.
+func TestClosedRowsComeLastAndHoldTheirPanels(t *testing.T) {
+	for _, b := range boards(t) {
+		closed := false
+		for _, p := range b.Panels {
+			if p.RowPanel == nil || !p.RowPanel.Collapsed {
+				if closed {
+					t.Errorf("%s has more below a closed row", b.file)
+				}
+				if p.RowPanel != nil && len(p.RowPanel.Panels) > 0 {
+					t.Errorf("%s: the open row %s holds panels, which Grafana does not show", b.file, *p.RowPanel.Title)
+				}
+				continue
+			}
+			closed = true
+			if row := p.RowPanel; len(row.Panels) == 0 || row.Panels[0].GridPos.Y != row.GridPos.Y+1 {
+				t.Errorf("%s: the closed row %s holds nothing, or not right below it", b.file, *row.Title)
 			}
 		}
 	}
@@ -304,7 +323,7 @@ func TestEveryPanelSaysWhatItShowsAndWhatIsMissing(t *testing.T) {
 // unitIDs are those of Grafana (@grafana/data, getValueFormats) that are used here. What follows si: is any word, behind a
 // prefix.
 var unitIDs = []string{
-	"none", "short", "celsius", "percentunit", "watt", "kwatth", "volt", "hertz", "rotrpm", "bytes", "binBps", "si:GT/s",
+	"none", "celsius", "percentunit", "watt", "kwatth", "volt", "hertz", "rotrpm", "bytes", "binBps", "si:GT/s",
 	"cps", "reqps", "s",
 }
 
@@ -394,10 +413,19 @@ func TestThresholdsAndColoursOfTheContract(t *testing.T) {
 	}
 }
 
+func TestAxesOfSharesHaveTicksBetween0And100(t *testing.T) {
+	for _, b := range boards(t) {
+		for _, p := range b.panels() {
+			if f := p.FieldConfig.Defaults; p.Type == "timeseries" && *f.Unit == "percentunit" && f.Decimals != nil {
+				t.Errorf("%s: %s has %v decimals", b.file, *p.Title, *f.Decimals)
+			}
+		}
+	}
+}
+
 func TestASleepingCardIsAGap(t *testing.T) {
 	for _, b := range boards(t) {
-		for _, p := range b.raw["panels"].([]any) {
-			p := p.(map[string]any)
+		for _, p := range b.rawPanels() {
 			if p["type"] != "timeseries" && p["type"] != "state-timeline" {
 				continue
 			}
@@ -491,8 +519,8 @@ func TestImportAsksForTheDataSource(t *testing.T) {
 		for _, r := range d["__requires"].([]any) {
 			needs[r.(map[string]any)["id"]] = true
 		}
-		for _, p := range d["panels"].([]any) {
-			if kind := p.(map[string]any)["type"]; kind != "row" && !needs[kind] {
+		for _, p := range (board{raw: d}).rawPanels() {
+			if kind := p["type"]; kind != "row" && !needs[kind] {
 				t.Errorf("%s does not say that it needs %v", file, kind)
 			}
 		}

@@ -2,6 +2,9 @@ package grafana
 
 import "fmt"
 
+// nameOfTarget tells what is scraped on a host: Prometheus may scrape itself there, and Alertmanager.
+const nameOfTarget = "{{job}} {{instance}}"
+
 const notScraped = "the exporter was not scraped then."
 
 // readDuration is a quantile of the time that a reading took: by the native histogram where Prometheus stores that, else by
@@ -23,10 +26,16 @@ func health() page {
 		sections: []section{
 			{"Exporters", []panel{
 				{
-					kind: statKind, title: "Up", width: 6, height: 6, of: answers,
+					kind: statKind, title: "Up", width: 18, height: 5, of: answers,
 					about:   "Does the exporter answer Prometheus?",
 					absent:  "Prometheus has no such target.",
-					queries: []query{{`up{S}`, "{{instance}}"}},
+					queries: []query{{`up{S}`, nameOfTarget}},
+				},
+				{
+					kind: statKind, title: "Devices", width: 6, height: 5, of: number,
+					about:   "GPUs found, by vendor and source.",
+					absent:  "the exporter is down.",
+					queries: []query{{`sum by (vendor, source) (gpu_exporter_devices{S})`, "{{vendor}} {{source}}"}},
 				},
 				{
 					kind: tableKind, title: "Build", width: 12, height: 6, of: word,
@@ -34,24 +43,19 @@ func health() page {
 					absent:  "the exporter is down.",
 					queries: []query{{expr: `gpu_exporter_build_info{S}`}},
 					columns: []column{
-						{field: "instance", title: "Host"}, {field: "version", title: "Version"}, {field: "revision", title: "Revision"},
-						{field: "goversion", title: "Go"}, {field: "goos", title: "OS"}, {field: "goarch", title: "Architecture"},
+						{field: "instance", title: "Host"}, {field: "version", title: "Version", width: 100},
+						{field: "revision", title: "Revision"}, {field: "goversion", title: "Go", width: 100},
+						{field: "goos", title: "OS", width: 90}, {field: "goarch", title: "Architecture", width: 115},
 					},
 				},
 				{
-					kind: statKind, title: "Devices", width: 6, height: 6, of: number,
-					about:   "GPUs found, by vendor and source.",
-					absent:  "the exporter is down.",
-					queries: []query{{`sum by (vendor, source) (gpu_exporter_devices{S})`, "{{vendor}} {{source}}"}},
-				},
-				{
-					kind: statKind, title: "Configuration loaded", width: 6, height: 6, of: yes,
+					kind: statKind, title: "Configuration loaded", width: 5, height: 6, of: yes,
 					about:   "Was the last load of the configuration a success?",
 					absent:  "the exporter is down.",
 					queries: []query{{`gpu_exporter_config_last_reload_successful{S}`, "{{instance}}"}},
 				},
 				{
-					kind: curvesKind, title: "Age of the configuration", width: 18, height: 6, of: seconds,
+					kind: curvesKind, title: "Age of the configuration", width: 7, height: 6, of: seconds,
 					about:   "Time since the last successful load.",
 					absent:  notScraped,
 					queries: []query{{`time() - gpu_exporter_config_last_reload_success_timestamp_seconds{S}`, "{{instance}}"}},
@@ -59,13 +63,13 @@ func health() page {
 			}},
 			{"Readings", []panel{
 				{
-					kind: curvesKind, title: "Age of the reading", width: 12, height: 8, of: seconds,
+					kind: curvesKind, title: "Age of the reading", width: 12, height: 8, of: seconds, aside: true,
 					about:   "Of the reading that is served; of the last look at a GPU that sleeps.",
 					absent:  "the exporter was not scraped then, or has forgotten the GPU.",
-					queries: []query{{`(time() - gpu_exporter_reading_timestamp_seconds{S})` + named + `{S}`, nameOfGPU}},
+					queries: []query{{`time() - gpu_exporter_reading_timestamp_seconds{S}`, "{{instance}} {{gpu}}"}},
 				},
 				{
-					kind: curvesKind, title: "Readings by result", width: 12, height: 8, of: rate,
+					kind: curvesKind, title: "Readings by result", width: 12, height: 8, of: rate, aside: true,
 					looks: []look{
 						{match: ` ok$`, colour: green}, {match: ` partial$`, colour: orange}, {match: ` asleep$`, colour: cyan},
 						{match: ` (error|timeout)$`, colour: red},
@@ -87,7 +91,7 @@ func health() page {
 					},
 				},
 				{
-					kind: curvesKind, title: "Failed reads by kind", width: 12, height: 8, of: rate,
+					kind: curvesKind, title: "Failed reads by kind", width: 12, height: 8, of: rate, aside: true,
 					about: "permission: the exporter may not; missing: gone since it was found; malformed: not understood; " +
 						"io: the driver failed; timeout: it did not answer.",
 					absent: notScraped,
@@ -97,7 +101,7 @@ func health() page {
 					}},
 				},
 				{
-					kind: curvesKind, title: "Rejected readings by quantity", width: 8, height: 8, of: rate,
+					kind: curvesKind, title: "Rejected readings by quantity", width: 6, height: 8, of: rate,
 					about:  "Values that physics does not allow; they are left out.",
 					absent: "no such value was ever read.",
 					queries: []query{{
@@ -106,7 +110,7 @@ func health() page {
 					}},
 				},
 				{
-					kind: curvesKind, title: "Workers started anew", width: 8, height: 8, of: rate,
+					kind: curvesKind, title: "Workers started anew", width: 12, height: 8, of: rate, aside: true,
 					about:  "Workers and child processes that crashed, hung, or had to be replaced.",
 					absent: notScraped,
 					queries: []query{{
@@ -115,7 +119,7 @@ func health() page {
 					}},
 				},
 				{
-					kind: curvesKind, title: "Searches for GPUs", width: 8, height: 8, of: rate,
+					kind: curvesKind, title: "Searches for GPUs", width: 6, height: 8, of: rate,
 					about:   "By result.",
 					absent:  notScraped,
 					queries: []query{{`sum by (result) (rate(gpu_exporter_rescans_total{S}[$__rate_interval]))`, "{{result}}"}},
@@ -178,19 +182,19 @@ func health() page {
 					kind: curvesKind, title: "Time that a scrape takes", width: 8, height: 8, of: seconds,
 					about:   "As Prometheus measures it.",
 					absent:  "Prometheus has no such target.",
-					queries: []query{{`scrape_duration_seconds{S}`, "{{instance}}"}},
+					queries: []query{{`scrape_duration_seconds{S}`, nameOfTarget}},
 				},
 				{
 					kind: curvesKind, title: "Samples of a scrape", width: 8, height: 8, of: number,
 					about:   "What the exporter costs Prometheus.",
 					absent:  "Prometheus has no such target.",
-					queries: []query{{`scrape_samples_scraped{S}`, "{{instance}}"}},
+					queries: []query{{`scrape_samples_scraped{S}`, nameOfTarget}},
 				},
 				{
 					kind: curvesKind, title: "New series of a scrape", width: 8, height: 8, of: number,
 					about:   "Series that the scrape before did not have: cards that wake, above all.",
 					absent:  "Prometheus has no such target.",
-					queries: []query{{`scrape_series_added{S}`, "{{instance}}"}},
+					queries: []query{{`scrape_series_added{S}`, nameOfTarget}},
 				},
 			}},
 		},

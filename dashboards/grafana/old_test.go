@@ -30,8 +30,11 @@ var knownTo102 = map[string][]string{
 		"unit", "min", "max", "decimals", "mappings", "thresholds", "color", "links", "custom",
 	},
 	"overrides": {
-		"displayName", "color", "unit", "thresholds", "mappings", "links", "custom.lineStyle", "custom.cellOptions", "custom.width",
+		"displayName", "color", "unit", "decimals", "thresholds", "mappings", "links",
+		"custom.lineStyle", "custom.showPoints", "custom.cellOptions", "custom.width",
 	},
+	"colour mode":     {"thresholds", "palette-classic", "fixed", "shades"},
+	"legend":          {"displayMode", "placement", "showLegend", "calcs"},
 	"matchers":        {"byName", "byRegexp"},
 	"transformations": {"merge", "filterFieldsByName", "organize"},
 
@@ -41,8 +44,11 @@ var knownTo102 = map[string][]string{
 	"timeseries":     {"legend", "tooltip"},
 	"state-timeline": {"showValue", "rowHeight", "mergeValues", "legend", "tooltip"},
 
-	"table custom":          {"align", "inspect"},
-	"timeseries custom":     {"drawStyle", "lineWidth", "fillOpacity", "showPoints", "spanNulls", "thresholdsStyle", "stacking"},
+	"table custom": {"align", "inspect"},
+	"timeseries custom": {
+		"drawStyle", "lineWidth", "fillOpacity", "showPoints", "spanNulls", "thresholdsStyle", "stacking",
+		"axisSoftMin", "axisSoftMax",
+	},
 	"state-timeline custom": {"lineWidth", "fillOpacity", "spanNulls"},
 }
 
@@ -85,7 +91,7 @@ func TestOnlyWhatGrafana102Knows(t *testing.T) {
 			checkKeys(fmt.Sprint(a["name"]), "annotation", a)
 			checkKeys(fmt.Sprint(a["name"]), "target", a["target"])
 		}
-		for _, p := range list(b.raw, "panels") {
+		for _, p := range b.rawPanels() {
 			where, kind := fmt.Sprint(p["title"]), p["type"].(string)
 			if kind == "row" {
 				checkKeys(where, "row", p)
@@ -96,6 +102,9 @@ func TestOnlyWhatGrafana102Knows(t *testing.T) {
 			}
 			checkKeys(where, "panel", p)
 			checkKeys(where, kind, p["options"])
+			if kind == "timeseries" {
+				checkKeys(where, "legend", p["options"].(map[string]any)["legend"])
+			}
 			for _, q := range list(p, "targets") {
 				checkKeys(where, "target", q)
 			}
@@ -104,11 +113,15 @@ func TestOnlyWhatGrafana102Knows(t *testing.T) {
 			}
 			defaults := p["fieldConfig"].(map[string]any)["defaults"].(map[string]any)
 			checkKeys(where, "fieldConfig.defaults", defaults)
+			check(where, "colour mode", defaults["color"].(map[string]any)["mode"].(string))
 			checkKeys(where, kind+" custom", defaults["custom"])
 			for _, o := range list(p, "fieldConfig", "overrides") {
 				check(where, "matchers", o["matcher"].(map[string]any)["id"].(string))
 				for _, property := range list(o, "properties") {
 					check(where, "overrides", property["id"].(string))
+					if colour, is := property["value"].(map[string]any); is && property["id"] == "color" {
+						check(where, "colour mode", colour["mode"].(string))
+					}
 				}
 			}
 		}

@@ -145,30 +145,46 @@ const (
 
 // layOut puts the panels on the grid, and gives them ids: links to a single panel and the renderer of pictures need them.
 func (p page) layOut(d *v1) {
-	var id, x, y, lineHeight uint32
-	add := func(panel panel) {
-		if x+panel.width > gridWidth {
-			x, y = 0, y+lineHeight
+	var id, y uint32
+	place := func(panels []panel) (placed []dashboard.Panel) {
+		var x, lineHeight uint32
+		for _, panel := range panels {
+			if x+panel.width > gridWidth {
+				x, y = 0, y+lineHeight
+			}
+			id++
+			made := panel.dashboardPanel(id)
+			made.GridPos = &dashboard.GridPos{X: x, Y: y, W: panel.width, H: panel.height}
+			placed = append(placed, made)
+			x, lineHeight = x+panel.width, panel.height
 		}
-		id++
-		made := panel.dashboardPanel(id)
-		made.GridPos = &dashboard.GridPos{X: x, Y: y, W: panel.width, H: panel.height}
-		d.Panels = append(d.Panels, dashboard.PanelOrRowPanel{Panel: &made})
-		x, lineHeight = x+panel.width, panel.height
+		y += lineHeight
+		return placed
 	}
-	endLine := func() { x, y, lineHeight = 0, y+lineHeight, 0 }
-	add(p.banner())
-	for _, s := range p.sections {
-		endLine()
-		id++
-		d.Panels = append(d.Panels, dashboard.PanelOrRowPanel{RowPanel: &dashboard.RowPanel{
-			Type: "row", Id: id, Title: &s.title, Panels: []dashboard.Panel{},
-			GridPos: &dashboard.GridPos{Y: y, W: gridWidth, H: rowHeight},
-		}})
-		y += rowHeight
-		for _, panel := range s.panels {
-			add(panel)
+	add := func(panels []dashboard.Panel) {
+		for _, panel := range panels {
+			d.Panels = append(d.Panels, dashboard.PanelOrRowPanel{Panel: &panel})
 		}
+	}
+	addRow := func(title string, closed bool) *dashboard.RowPanel {
+		id++
+		row := &dashboard.RowPanel{
+			Type: "row", Id: id, Title: &title, Collapsed: closed, Panels: []dashboard.Panel{},
+			GridPos: &dashboard.GridPos{Y: y, W: gridWidth, H: rowHeight},
+		}
+		d.Panels = append(d.Panels, dashboard.PanelOrRowPanel{RowPanel: row})
+		y += rowHeight
+		return row
+	}
+	add(place([]panel{p.banner()}))
+	for _, s := range p.sections {
+		addRow(s.title, false)
+		add(place(s.panels))
+	}
+	for _, s := range p.closed {
+		row, below := addRow(s.title, true), y
+		row.Panels = place(s.panels)
+		y = below // Grafana makes room when it opens the row
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
 	"github.com/grafana/grafana-foundation-sdk/go/table"
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
 // kind is a type of panels.
@@ -37,7 +38,8 @@ type panel struct {
 	queries       []query
 
 	stacked bool
-	looks   []look   // of single series
+	aside   bool     // the legend is a table beside the curves: below them it would take their room, or be cut
+	looks   []look   // of single series; a later one goes before an earlier one
 	columns []column // of a table
 	sortBy  string   // title of the column that a table begins sorted by, downwards
 	name    bool     // a stat shows the name of the series, not its value
@@ -50,7 +52,8 @@ type look struct {
 	match  string // regular expression for the name in the legend
 	name   string // instead of it
 	colour string
-	dashed bool
+	shades bool // of the colour, one for each series
+	dashed bool // a limit
 }
 
 // column of a table. The others are not shown.
@@ -76,6 +79,10 @@ func (p panel) dashboardPanel(id uint32) dashboard.Panel {
 		FieldConfig: &dashboard.FieldConfigSource{Defaults: p.of.fieldConfig(), Overrides: p.overrides()},
 	}
 	d.Options, d.FieldConfig.Defaults.Custom = p.options()
+	if p.kind == curvesKind && p.of.unit == units.PercentUnit {
+		// Grafana takes them for those of the share: without any, its axis has nothing between 0 and 100 %.
+		d.FieldConfig.Defaults.Decimals = nil
+	}
 	if p.kind == curvesKind || p.kind == statesKind && len(p.of.steps) == 1 {
 		d.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic}
 	}
@@ -104,6 +111,10 @@ func (p panel) options() (options, custom any) {
 	last := common.ReduceDataOptions{Calcs: []string{"lastNotNull"}}
 	legend := common.VizLegendOptions{
 		DisplayMode: common.LegendDisplayModeList, Placement: common.LegendPlacementBottom, ShowLegend: true, Calcs: []string{},
+	}
+	if p.aside {
+		legend.DisplayMode, legend.Placement = common.LegendDisplayModeTable, common.LegendPlacementRight
+		legend.Calcs = last.Calcs
 	}
 	tooltip := common.VizTooltipOptions{Mode: common.TooltipDisplayModeMulti, Sort: common.SortOrderDescending}
 	switch p.kind {
@@ -139,7 +150,7 @@ func (p panel) options() (options, custom any) {
 	}
 	fields := &common.GraphFieldConfig{
 		DrawStyle: new(common.GraphDrawStyleLine), LineWidth: new(1.0), FillOpacity: new(0.0),
-		ShowPoints: new(common.VisibilityModeAuto),
+		ShowPoints: new(common.VisibilityModeAuto), AxisSoftMin: p.of.softMin, AxisSoftMax: p.of.softMax,
 		// A sleeping card is a gap, no line from its last reading to its next.
 		SpanNulls: &common.BoolOrFloat64{Bool: new(false)},
 	}
@@ -147,7 +158,7 @@ func (p panel) options() (options, custom any) {
 		fields.ThresholdsStyle = &common.GraphThresholdsStyleConfig{Mode: common.GraphThresholdsStyleModeDashed}
 	}
 	if p.stacked {
-		fields.FillOpacity = new(30.0)
+		fields.FillOpacity, fields.AxisSoftMin = new(30.0), new(0.0) // the height of an area is its value
 		fields.Stacking = &common.StackingConfig{Mode: new(common.StackingModeNormal), Group: new("A")}
 	}
 	return &timeseries.Options{Legend: legend, Tooltip: tooltip}, fields
@@ -174,14 +185,20 @@ func (p panel) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 	for _, l := range p.looks {
 		var o properties
 		o.set(l.name != "", "displayName", l.name)
-		o.set(l.colour != "", "color", dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: &l.colour})
+		mode := dashboard.FieldColorModeIdFixed
+		if l.shades {
+			mode = dashboard.FieldColorModeIdShades
+		}
+		o.set(l.colour != "", "color", dashboard.FieldColor{Mode: mode, FixedColor: &l.colour})
 		o.set(l.dashed, "custom.lineStyle", common.LineStyle{Fill: new(common.LineStyleFillDash), Dash: []float64{10, 10}})
+		o.set(l.dashed, "custom.showPoints", common.VisibilityModeNever) // no reading, so that there is none to be seen
 		add("byRegexp", "/"+l.match+"/", o)
 	}
 	ofCards := slices.ContainsFunc(p.columns, func(c column) bool { return c.field == "gpu" })
 	for _, c := range p.columns {
 		var o properties
 		o.set(c.of.unit != "", "unit", c.of.unit)
+		o.set(c.of.decimals != nil, "decimals", c.of.decimals)
 		o.set(len(c.of.steps) > 0, "thresholds", c.of.thresholds())
 		o.set(len(c.of.mappings) > 0, "mappings", c.of.mappings)
 		o.set(c.coloured, "custom.cellOptions", map[string]string{"type": "color-text"})

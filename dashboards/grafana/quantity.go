@@ -18,12 +18,14 @@ const (
 // quantity is what a panel or column shows: unit, bounds, and colours by value. A step colours what is at or above it: at
 // exactly 80 °C a panel is red, the band still attention.
 type quantity struct {
-	unit       string
-	steps      []step
-	min, max   *float64
-	decimals   *float64
-	mappings   []dashboard.ValueMapping
-	background bool // a stat colours its background
+	unit     string
+	steps    []step
+	min, max *float64
+	// softMin and softMax are what an axis has at least: else small changes look great, and 0 lies below 100.
+	softMin, softMax *float64
+	decimals         *float64
+	mappings         []dashboard.ValueMapping
+	background       bool // a stat colours its background
 }
 
 type step struct {
@@ -32,31 +34,34 @@ type step struct {
 }
 
 var (
-	temperature = quantity{unit: units.Celsius, steps: []step{{0, green}, {50, cyan}, {70, orange}, {80, red}}}
+	temperature = whole(quantity{unit: units.Celsius, steps: []step{{0, green}, {50, cyan}, {70, orange}, {80, red}}})
 	load        = percent(step{0, green}, step{0.3, cyan}, step{0.7, orange}, step{0.95, red})
 	filling     = percent(step{0, green}, step{0.7, orange}, step{0.9, red})
-	ofLimit     = quantity{unit: units.PercentUnit, min: new(0.0), steps: []step{{0, green}, {0.9, orange}, {1, red}}}
+	ofLimit     = whole(quantity{unit: units.PercentUnit, min: new(0.0), steps: []step{{0, green}, {0.9, orange}, {1, red}}})
 	// Degrees left to a limit; fewer than none is beyond it.
-	margin = quantity{unit: units.Celsius, steps: []step{{0, red}, {0, orange}, {10, green}}}
+	margin = whole(quantity{unit: units.Celsius, steps: []step{{0, red}, {0, orange}, {10, green}}})
 
 	share    = percent(step{0, cyan})
 	degrees  = quantity{unit: units.Celsius, steps: base(cyan)}
-	watts    = quantity{unit: units.Watt, steps: base(cyan)}
+	watts    = quantity{unit: units.Watt, softMin: new(0.0), steps: base(cyan)}
 	energy   = quantity{unit: "kwatth", steps: base(cyan)}
 	volts    = quantity{unit: units.Volt, steps: base(cyan)}
-	hertz    = quantity{unit: units.Hertz, steps: base(cyan)}
-	rpm      = quantity{unit: units.RevolutionsPerMinute, steps: base(cyan)}
-	size     = quantity{unit: units.BytesIEC, steps: base(cyan)}
-	byteRate = quantity{unit: "binBps", steps: base(cyan)}
-	transfer = quantity{unit: "si:GT/s", steps: base(cyan)} // of billions: behind si: Grafana takes a T for tera
-	rate     = quantity{unit: "cps", steps: base(cyan)}
-	requests = quantity{unit: "reqps", steps: base(cyan)}
-	seconds  = quantity{unit: "s", steps: base(cyan)}
+	hertz    = quantity{unit: units.Hertz, softMin: new(0.0), steps: base(cyan)}
+	rpm      = quantity{unit: units.RevolutionsPerMinute, softMin: new(0.0), steps: base(cyan)}
+	size     = quantity{unit: units.BytesIEC, softMin: new(0.0), steps: base(cyan)}
+	byteRate = quantity{unit: "binBps", softMin: new(0.0), softMax: new(1024.0), steps: base(cyan)}
+	lanes    = quantity{unit: "none", softMin: new(0.0), softMax: new(16.0), steps: base(cyan)}
+	// Of billions: behind si: Grafana takes a T for tera.
+	transfer = quantity{unit: "si:GT/s", softMin: new(0.0), softMax: new(16.0), steps: base(cyan)}
+	// One in a minute is to be seen.
+	rate     = quantity{unit: "cps", softMin: new(0.0), softMax: new(0.1), steps: base(cyan)}
+	requests = quantity{unit: "reqps", softMin: new(0.0), softMax: new(0.1), steps: base(cyan)}
+	seconds  = quantity{unit: "s", softMin: new(0.0), steps: base(cyan)}
 	busy     = quantity{unit: units.PercentUnit, min: new(0.0), steps: base(cyan)}
-	number   = quantity{unit: "short", decimals: new(0.0), steps: base(cyan)}
+	number   = count(step{0, cyan})
+	trouble  = count(step{0, green}, step{1, red})
+	warning  = count(step{0, green}, step{1, orange})
 	word     = quantity{unit: "none", steps: base(cyan)}
-	trouble  = quantity{unit: "short", decimals: new(0.0), steps: []step{{0, green}, {1, red}}}
-	warning  = quantity{unit: "short", decimals: new(0.0), steps: []step{{0, green}, {1, orange}}}
 	answers  = quantity{
 		unit: "none", background: true, steps: []step{{0, red}, {1, green}},
 		mappings: values(map[string]string{"0": "down", "1": "up"}, map[string]string{"0": red, "1": green}),
@@ -75,7 +80,7 @@ var (
 		}),
 	}
 	explained = quantity{
-		unit: "short", decimals: new(0.0), steps: base(cyan),
+		unit: "none", decimals: new(0.0), steps: base(cyan),
 		mappings: values(map[string]string{"0": "needs --collector.process"}, map[string]string{"0": orange}),
 	}
 	// bands are those of gpu:temperature:band.
@@ -96,7 +101,19 @@ var (
 
 // percent is a share of a whole.
 func percent(steps ...step) quantity {
-	return quantity{unit: units.PercentUnit, min: new(0.0), max: new(1.0), steps: steps}
+	return whole(quantity{unit: units.PercentUnit, min: new(0.0), max: new(1.0), steps: steps})
+}
+
+// count is a number of things. Its unit is not "short": that makes 1 K of 1400.
+func count(steps ...step) quantity {
+	return quantity{unit: "none", decimals: new(0.0), softMin: new(0.0), softMax: new(4.0), steps: steps}
+}
+
+// whole is a quantity without decimals: of 30 % and 29.8 % in a column the second does not say more. Of power they stay:
+// 1.2 kW would be 1 kW.
+func whole(q quantity) quantity {
+	q.decimals = new(0.0)
+	return q
 }
 
 func base(colour string) []step { return []step{{0, colour}} }

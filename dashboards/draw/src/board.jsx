@@ -81,7 +81,8 @@ function Panel({ panel, data, board }) {
   const [width, height] = [w * cell - gap, h * (rowHeight + gap) - gap];
   const place = { position: 'absolute', left: x * cell + gap / 2, top: y * (rowHeight + gap), width, height };
   if (panel.type === 'row') {
-    return <div style={{ ...place, ...theme.typography.h5, lineHeight: `${height}px` }}>{panel.title}</div>;
+    const title = panel.collapsed ? `› ${panel.title} (${panel.panels.length} panels)` : `⌄ ${panel.title}`;
+    return <div style={{ ...place, ...theme.typography.h5, lineHeight: `${height}px` }}>{title}</div>;
   }
   return (
     <div style={place} data-panel={panel.id}>
