@@ -1,0 +1,71 @@
+import { memo } from 'react'
+import { band } from './bands.js'
+import { celsius, percent } from './format.js'
+import { colors } from './look.js'
+import { named } from './texts.js'
+
+/** Colour of each state of a GPU. */
+export const stateColors = {
+  ok: colors.green,
+  partial: colors.orange,
+  asleep: colors.cyan,
+  hung: colors.red,
+  gone: colors.red,
+}
+
+const minis = [
+  { key: 'utilization', name: 'GPU', form: percent },
+  { key: 'temperature', name: 'TEMP', form: celsius },
+  { key: 'memory_utilization', name: 'VRAM', form: percent },
+]
+
+/** All GPUs of the host at a glance, to choose one from. `choose` gets the label of a GPU. */
+export function Overview({ gpus, shown, choose, table }) {
+  return (
+    <div role="group" aria-label={table.choose_gpu}>
+      <ul className="gpu-stats-overview">
+        {gpus.map((gpu) => (
+          <li key={gpu.gpu}>
+            <OverviewCard gpu={gpu} pressed={gpu.gpu === shown} choose={choose} table={table} />
+          </li>
+        ))}
+      </ul>
+    </div>
+  )
+}
+
+const OverviewCard = memo(function OverviewCard({ gpu, pressed, choose, table }) {
+  return (
+    <button type="button" className="gpu-stats-card" aria-pressed={pressed} onClick={() => choose(gpu.gpu)} title={gpu.gpu}>
+      <span className="gpu-stats-card-name">
+        <span className="gpu-stats-index">#{gpu.index}</span>
+        <b>{gpu.name ?? gpu.gpu}</b>
+      </span>
+      <span className="gpu-stats-card-state">
+        <span
+          className={`gpu-stats-state gpu-stats-state-${gpu.state}`}
+          style={{ '--gpu-stats-color': stateColors[gpu.state] ?? colors.grey }}
+        >
+          {named(table, 'state', gpu.state)}
+        </span>
+        <span>{gpu.simulated ? <span className="gpu-stats-sim">SIM</span> : gpu.gpu}</span>
+      </span>
+      <span className="gpu-stats-minis">
+        {minis.map(({ key, name, form }) => {
+          const value = gpu.primary[key]
+          const style = {
+            '--gpu-stats-color': band(key, value)?.colour ?? colors.grey,
+            '--gpu-stats-share': Math.min(1, Math.max(0, (value ?? 0) / 100)),
+          }
+          return (
+            <span key={key} className="gpu-stats-mini" style={style}>
+              <small>{name}</small>
+              {form(value)}
+              <i />
+            </span>
+          )
+        })}
+      </span>
+    </button>
+  )
+})
