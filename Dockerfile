@@ -23,14 +23,14 @@ RUN about=github.com/prometheus/common/version && \
 
 # All else that the image has: two folders for the volumes, which belong to the user, a name for that user, and the name
 # `curl`, under which the binary answers health checks that were made for another image (curl.go).
-RUN cd /root_of_image && mkdir -p app/cache app/logs etc usr/bin && cp /src/LICENSE . && ln -s /gpu_exporter usr/bin/curl && \
+RUN cd /root_of_image && mkdir -p app/cache app/logs etc usr/bin && cp /src/LICENSE /src/NOTICE . && ln -s /gpu_exporter usr/bin/curl && \
     echo 'gpu_exporter:x:1000:1000:gpu_exporter:/app:/sbin/nologin' >etc/passwd && echo 'gpu_exporter:x:1000:' >etc/group && \
     chmod 0755 gpu_exporter && chown -R 1000:1000 app && find . -exec touch --no-dereference --date=@0 {} +
 
 FROM scratch
 LABEL org.opencontainers.image.title="gpu_exporter" \
       org.opencontainers.image.description="Prometheus exporter for GPUs: temperature, load, memory, clocks, power, fans, health" \
-      org.opencontainers.image.licenses="Apache-2.0 AND MIT"
+      org.opencontainers.image.licenses="Apache-2.0 AND MIT AND BSD-3-Clause AND OFL-1.1"
 COPY --from=build /root_of_image /
 ENV PATH=/:/usr/bin \
     GPU_EXPORTER_HISTORY_PATH=/app/cache \

@@ -174,6 +174,7 @@ func TestImageHoldsTheBinaryAndNothingElse(t *testing.T) {
 	want := map[string]string{
 		"/gpu_exporter": "-rwxr-xr-x 0:0",
 		"/LICENSE":      "-rw-r--r-- 0:0",
+		"/NOTICE":       "-rw-r--r-- 0:0",
 		"/app":          "drwxr-xr-x 1000:1000",
 		"/app/cache":    "drwxr-xr-x 1000:1000",
 		"/app/logs":     "drwxr-xr-x 1000:1000",

@@ -367,6 +367,10 @@ func home(t *testing.T, s *subject) {
 			if !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") || !strings.Contains(a.body, "<html") {
 				t.Errorf("Accept %q: %s %.80s", accept, a.Header.Get("Content-Type"), a.body)
 			}
+			if asset := s.ask(t, http.MethodGet, assetForm.FindString(a.body)); asset.StatusCode != 200 ||
+				!strings.HasPrefix(asset.Header.Get("Content-Type"), "text/javascript") {
+				t.Errorf("the script of the page: %s %s", asset.Status, asset.Header.Get("Content-Type"))
+			}
 			continue
 		}
 		s.expect(t, "Accept "+accept, bodyOf("/"), a.body)

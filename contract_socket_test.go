@@ -434,8 +434,8 @@ func upgradeElsewhere(t *testing.T, s *subject) {
 	}
 }
 
-// panel does what the old panel does: one fetch of another origin, frames, and again after a restart of the service.
-func panel(t *testing.T, _ *subject) {
+// oldPanel does what the old panel does: one fetch of another origin, frames, and again after a restart of the service.
+func oldPanel(t *testing.T, _ *subject) {
 	tree := ownCase(t, "discrete")
 	w := &setting{tell: rx7900xtx}
 	s := own(t, w, tree, "--web.listen-address=127.0.0.77:0") // where no port is lent to anybody between end and start

@@ -221,7 +221,7 @@ var contract = []clause{
 
 	{"10", "status turns to warning at 85", apart, statusAt85},
 
-	{"12", "panel, ui/src/components/GPUStats.jsx", apart, panel},
+	{"12", "panel, ui/src/components/GPUStats.jsx", apart, oldPanel},
 	{"12", "Electron shell, ui/electron/main.js", both, shell},
 	{"12", "the JSON reader insists on application/json", both, each(func(t *testing.T, target string, a answer) {
 		if !strings.Contains(a.Header.Get("Content-Type"), "application/json") {

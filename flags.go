@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -60,6 +61,8 @@ type options struct {
 	maxConnections   int
 	maxWebSockets    int
 	corsOrigin       string
+	grafanaURL       string
+	frameAncestors   string
 	lifecycle, pprof bool
 	hosts            []string
 
@@ -132,6 +135,10 @@ func webFlags(app *kingpin.Application, o *options) {
 		Default("1000").SetValue(newValue("web.max-websockets", &o.maxWebSockets, count(0, 100000)))
 	app.Flag("web.cors-origin", "The one origin whose pages may read the JSON and open the WebSockets, such as https://jarvis.example; * is any. /metrics, /-/ and /debug/ are never open to other pages.").
 		Default("*").StringVar(&o.corsOrigin)
+	app.Flag("web.grafana-url", "Address of the Grafana that the page at / links to, such as https://grafana.example; by default there is no link.").
+		PlaceHolder("URL").SetValue(newValue("web.grafana-url", &o.grafanaURL, webURL))
+	app.Flag("web.frame-ancestors", "Origins whose pages may show the page at / in a frame, separated by blanks, such as https://grafana.example; * is any, 'none' none.").
+		Default("*").SetValue(newValue("web.frame-ancestors", &o.frameAncestors, frameAncestors))
 	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the configuration, as SIGHUP always does.").
 		SetValue(newSwitch("web.enable-lifecycle", &o.lifecycle))
 	app.Flag("web.allowed-host", "Name under which requests that change something may come, beside addresses and localhost; may be repeated. It keeps pages of other sites from asking.").
@@ -372,6 +379,30 @@ func telemetryPath(s string) (string, error) {
 		return "", fmt.Errorf("write a path such as /metrics, not / itself")
 	}
 	return s, nil
+}
+
+func webURL(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+		return "", fmt.Errorf("write an address such as https://grafana.example, without a password")
+	}
+	return u.String(), nil
+}
+
+// ancestorForm is what may stand in a list of frame-ancestors beside 'self' and 'none': nothing that would end it.
+var ancestorForm = regexp.MustCompile(`^(\*|https?:|(https?://)?(\*\.)?[A-Za-z0-9._-]+(:(\d+|\*))?/?|(https?://)?\[[0-9A-Fa-f:]+\](:(\d+|\*))?/?)$`)
+
+func frameAncestors(s string) (string, error) {
+	words := strings.Fields(s)
+	for _, w := range words {
+		if alone := w == "'none'"; !alone && w != "'self'" && !ancestorForm.MatchString(w) || alone && len(words) > 1 {
+			return "", fmt.Errorf("write *, 'none', 'self' or origins such as https://grafana.example, separated by blanks")
+		}
+	}
+	if len(words) == 0 {
+		return "", fmt.Errorf("write 'none' where no page may")
+	}
+	return strings.Join(words, " "), nil
 }
 
 func folder(s string) (string, error) {

@@ -43,6 +43,18 @@ func TestWrongFlags(t *testing.T) {
 		{[]string{"--web.telemetry-path=/a/"}, "write a path such as /metrics"},
 		{[]string{"--web.telemetry-path=/a//b"}, "write a path such as /metrics"},
 		{[]string{"--web.telemetry-path=/{a}"}, "write a path such as /metrics"},
+		{[]string{"--web.grafana-url="}, "--web.grafana-url=: write an address such as https://grafana.example"},
+		{[]string{"--web.grafana-url=grafana:3000"}, "write an address such as https://grafana.example"},
+		{[]string{"--web.grafana-url=/grafana"}, "write an address such as https://grafana.example"},
+		{[]string{"--web.grafana-url=javascript:alert(1)"}, "write an address such as https://grafana.example"},
+		{[]string{"--web.grafana-url=https://:3000"}, "write an address such as https://grafana.example"},
+		{[]string{"--web.grafana-url=https://admin:secret@grafana"}, "without a password"},
+		{[]string{"--web.frame-ancestors="}, "--web.frame-ancestors=: write 'none' where no page may"},
+		{[]string{"--web.frame-ancestors=https://a; script-src *"}, "write *, 'none', 'self' or origins such as"},
+		{[]string{"--web.frame-ancestors=https://a, https://b"}, "separated by blanks"},
+		{[]string{"--web.frame-ancestors=https://a/b"}, "separated by blanks"},
+		{[]string{"--web.frame-ancestors='none' https://a"}, "separated by blanks"},
+		{[]string{"--web.frame-ancestors=none'"}, "separated by blanks"},
 		{[]string{"--web.timeout-offset=-1"}, "take 0 to 1m"},
 		{[]string{"--web.max-requests=-1"}, "take a whole number from 0"},
 		{[]string{"--web.max-requests=many"}, "take a whole number from 0"},
@@ -95,6 +107,25 @@ func TestDefaults(t *testing.T) {
 	}
 	if _, o := parsed(t, "once"); o.once.format != "table" || o.once.samples != 1 || o.once.interval != time.Second || o.once.out != "" {
 		t.Errorf("once: got %+v", o.once)
+	}
+}
+
+func TestPanelFlags(t *testing.T) {
+	if _, o := parsed(t); o.frameAncestors != "*" || o.grafanaURL != "" {
+		t.Errorf("by default %q, %q", o.frameAncestors, o.grafanaURL)
+	}
+	for _, ancestors := range []string{
+		"*", "'none'", "'self'", "https:", "https://grafana.example", "'self' http://localhost:3000 *.example.org", "http://10.0.0.7:*",
+		"http://[::1]:3000/",
+	} {
+		if _, o := parsed(t, "--web.frame-ancestors="+ancestors); o.frameAncestors != ancestors {
+			t.Errorf("%q became %q", ancestors, o.frameAncestors)
+		}
+	}
+	for _, u := range []string{"http://localhost:3000", "https://grafana.example/d/jarvis-gpu?orgId=1&kiosk"} {
+		if _, o := parsed(t, "--web.grafana-url="+u); o.grafanaURL != u {
+			t.Errorf("%q became %q", u, o.grafanaURL)
+		}
 	}
 }
 

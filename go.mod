@@ -62,4 +62,10 @@ require (
 	golang.org/x/time v0.15.0 // indirect
 )
 
-ignore ./dashboards/draw/node_modules
+ignore (
+	./dashboards/draw/node_modules
+	./dashboards/panel/browser/node_modules
+	./dashboards/panel/node_modules
+	./dashboards/panel/outside/jarvis/node_modules
+	./dashboards/panel/outside/newest/node_modules
+)

@@ -4,19 +4,39 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
+
+	"github.com/prometheus/common/version"
 
 	"gpu_exporter/collector"
 	"gpu_exporter/compat"
+	"gpu_exporter/dashboards/panel"
 	"gpu_exporter/exporter"
 )
 
 // front puts the routes of all rooms together.
 func front(routes []exporter.Route, origin string, self *exporter.Self, log *slog.Logger) (http.Handler, error) {
 	var all []compat.Route
+	var patterns []string
 	for _, r := range routes {
 		all = append(all, compat.Route(r))
+		patterns = append(patterns, r.Pattern)
 	}
+	log.Debug("serving", "routes", strings.Join(patterns, ","))
 	return compat.Front(all, compat.FrontOptions{Origin: origin, Count: self.CountRequests, Log: log})
+}
+
+// panel is what a browser sees at /, and programs as JSON. CORS is for pages that are framed without an origin: scripts and
+// fonts are fetched as from another one there.
+func (o *options) panel(api *compat.API) []exporter.Route {
+	page := panel.Page(panel.Options{
+		TelemetryPath: o.telemetryPath, GrafanaURL: o.grafanaURL, FrameAncestors: o.frameAncestors, Version: version.Version,
+	})
+	readOnly := []string{http.MethodGet, http.MethodHead}
+	return []exporter.Route{
+		{Pattern: "/", Methods: readOnly, Handler: api.Home(page), CORS: true},
+		{Pattern: panel.AssetsPattern, Methods: readOnly, Handler: panel.Assets(), CORS: true},
+	}
 }
 
 // record makes history of each snapshot until ctx is done. It does nothing but append to memory, so that it misses none.

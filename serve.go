@@ -68,9 +68,8 @@ func serve(ctx context.Context, o *options, p program) int {
 	for _, r := range append(api.Routes(), hub.Routes()...) {
 		routes = append(routes, exporter.Route(r))
 	}
-	landing := exporter.LandingRoute(routes, poller.Latest)
-	landing.Handler, landing.CORS = api.Home(landing.Handler), true
-	handler, err := front(append(routes, landing), o.corsOrigin, self, log)
+	routes = append(routes, o.panel(api)...)
+	handler, err := front(routes, o.corsOrigin, self, log)
 	if err != nil {
 		return p.fail(2, "--web.telemetry-path=%s: %v, take another", o.telemetryPath, err)
 	}

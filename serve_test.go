@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,6 +60,64 @@ func get(t *testing.T, url string, status int) string {
 		t.Fatalf("GET %s: %s, %v, %q; want %d", url, r.Status, err, body, status)
 	}
 	return string(body)
+}
+
+// browsed is the body that a browser gets.
+func browsed(t *testing.T, url string) (string, http.Header) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "text/html,*/*;q=0.8")
+	r, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s, %v", url, r.Status, err)
+	}
+	return string(body), r.Header
+}
+
+// The page is told what the flags say; what the panel does with it is tested in a browser (.ci/panel).
+func TestThePage(t *testing.T) {
+	url, _, stop := serving(t, fakes(), "--web.telemetry-path=/data", "--web.grafana-url=https://grafana.example/?a=1&b=2",
+		"--web.frame-ancestors='self' https://grafana.example")
+	defer stop()
+	page, header := browsed(t, url+"/")
+	for _, want := range []string{`data-metrics="./data"`, `data-grafana="https://grafana.example/?a=1&amp;b=2"`, "data-version="} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %s in\n%s", want, page)
+		}
+	}
+	if csp := header.Get("Content-Security-Policy"); !strings.HasSuffix(csp, "; frame-ancestors 'self' https://grafana.example") {
+		t.Errorf("policy %s", csp)
+	}
+	if vary := header.Values("Vary"); !slices.Equal(vary, []string{"Accept", "Accept-Encoding"}) {
+		t.Errorf("Vary: %q", vary)
+	}
+	// In a frame without an origin of its own, which is what a sandbox makes.
+	asset, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+assetForm.FindString(page), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asset.Header.Set("Origin", "null")
+	r, err := http.DefaultClient.Do(asset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != http.StatusOK || r.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("%s for a page without origin: %s, %v", asset.URL, r.Status, r.Header)
+	}
+	for _, path := range []string{"/panel", "/panel/", "/panel/index.html", "/panel/..%2findex.html", "/panel/a/b", "/index.html"} {
+		if body := get(t, url+path, http.StatusNotFound); body != `{"detail":"Not Found"}` {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
 }
 
 func TestServe(t *testing.T) {

@@ -56,8 +56,9 @@ var rooms = map[string][]string{
 	"collector/sysfs":             {"golang.org/x/sys"},
 	"collector/amd":               {module + "/collector", module + "/collector/sysfs", "golang.org/x/sys"},
 	"collector/simulation":        {module + "/collector"},
-	"exporter":                    {module + "/collector", "github.com/prometheus/", "github.com/klauspost/compress", "google.golang.org/protobuf"},
+	"exporter":                    {module + "/collector", module + "/internal/accept", "github.com/prometheus/", "github.com/klauspost/compress", "google.golang.org/protobuf"},
 	"compat":                      {module + "/collector", "github.com/gorilla/websocket", "go.etcd.io/bbolt"},
+	"internal/accept":             {},
 	"internal/logging":            {"github.com/go-kit/log", "github.com/tjhop/slog-gokit", "gopkg.in/natefinch/lumberjack.v2"},
 	"internal/hwcase":             {"github.com/prometheus/common"},
 	"internal/faultfs":            {"github.com/hanwen/go-fuse/v2", "golang.org/x/sys"},
@@ -65,6 +66,7 @@ var rooms = map[string][]string{
 	"alerts/generate":             {module + "/alerts", "github.com/alecthomas/kingpin/v2"},
 	"dashboards/grafana/generate": {module + "/dashboards/grafana", "github.com/alecthomas/kingpin/v2"},
 	"dashboards/grafana":          {"github.com/grafana/grafana-foundation-sdk/go"},
+	"dashboards/panel":            {module + "/internal/accept", "github.com/klauspost/compress"},
 	"internal/stack":              {"github.com/prometheus/common", "go.yaml.in/yaml/v2"},
 	"deploy/stack":                {module + "/internal/stack", "github.com/alecthomas/kingpin/v2"},
 }

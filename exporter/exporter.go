@@ -1,5 +1,5 @@
-// Package exporter turns snapshots into Prometheus families: /metrics, the text of `once`, the exporter's metrics about
-// itself, and the landing page. It knows no probe and nothing of the legacy API.
+// Package exporter turns snapshots into Prometheus families: /metrics, the text of `once`, and the exporter's metrics about
+// itself. It knows no probe and nothing of the legacy API.
 package exporter
 
 import (

@@ -14,6 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/internal/accept"
 )
 
 const (
@@ -92,7 +93,7 @@ type scrape struct {
 
 func (s *scrape) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept-Encoding")
-	if !acceptsGzip(r.Header) {
+	if !accept.Gzip(r.Header) {
 		s.handler.ServeHTTP(w, r)
 		return
 	}

