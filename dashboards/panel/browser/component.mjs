@@ -1,0 +1,146 @@
+// The component in an application of another origin: mounted and unmounted, several on one page, small.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { Exporter, RESTART, closeFaultless, launch, oneCard, openPage, picture, serveFolder, twoCards, until, viteBuild, work } from './kit.mjs'
+
+let browser, application
+before(async () => {
+  const folder = join(work, 'harness')
+  viteBuild('harness/vite.config.js', folder)
+  application = await serveFolder(folder)
+  browser = await launch()
+})
+after(async () => {
+  await browser?.close()
+  await application?.close()
+})
+
+/** Counts what is pending in a page: timers, and requests for frames. */
+function countTimers() {
+  const pending = (window.pending = new Map())
+  for (const [set, clear, once] of [
+    ['setTimeout', 'clearTimeout', true], ['setInterval', 'clearInterval', false], ['requestAnimationFrame', 'cancelAnimationFrame', true],
+  ]) {
+    const original = window[set], undo = window[clear]
+    window[set] = (f, ...rest) => {
+      const id = original((...args) => {
+        if (once) pending.delete(`${set} ${id}`)
+        return f(...args)
+      }, ...rest)
+      pending.set(`${set} ${id}`, String(f).slice(0, 200))
+      return id
+    }
+    window[clear] = (id) => {
+      pending.delete(`${set} ${id}`)
+      return undo(id)
+    }
+  }
+  const sockets = (window.sockets = [])
+  window.WebSocket = class extends window.WebSocket {
+    constructor(...args) {
+      super(...args)
+      sockets.push(this)
+    }
+  }
+}
+
+const openApplication = async (exporter, options = {}) => {
+  const page = await openPage(browser, application.url, { hosts: [exporter.address], ...options })
+  await page.addInitScript(countTimers)
+  await page.reload()
+  await page.waitForFunction(() => window.show)
+  return page
+}
+
+const connected = (page, panels = 1) =>
+  until('the panels connected', () => page.getByText('CONNECTÉ', { exact: true }).count(), (n) => n >= panels)
+
+const on = (name, tree, body) => test(name, async () => {
+  const made = tree()
+  const exporter = await Exporter.start(made)
+  try {
+    await body(exporter, made)
+  } finally {
+    await exporter.stop()
+  }
+})
+
+on('mounted and unmounted 50 times it leaves no socket and no timer', oneCard, async (exporter) => {
+  // Chromium says so of any socket that is closed while it connects.
+  const page = await openApplication(exporter, { allow: [/WebSocket is closed before the connection is established/] })
+  const open = () => page.evaluate(() => window.sockets.filter((s) => s.readyState < WebSocket.CLOSED).length)
+  for (let i = 0; i < 50; i++) {
+    await page.evaluate((baseUrl) => window.show({ baseUrl }), exporter.url)
+    if (i % 5 === 0) await connected(page) // else it is unmounted while it connects
+    // Some live on for a frame, in which their observers still see them go.
+    await page.evaluate((frame) => {
+      window.show()
+      return frame && new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
+    }, i % 5 === 0)
+  }
+  await until('no open socket in the page', open, (n) => n === 0)
+  await until('no socket at the server', () => exporter.sockets(), (n) => n === 0)
+  await until('no timer', () => page.evaluate(() => [...window.pending.values()]), (left) => left.length === 0)
+  // The old panel opened a new socket 3 s after it had been unmounted; this one has no timer by which it could.
+  assert.ok(await page.evaluate(() => window.sockets.length) >= 10)
+  await page.evaluate((baseUrl) => window.show({ baseUrl }), exporter.url)
+  await connected(page)
+  assert.equal(await open(), 1)
+  assert.equal(await exporter.sockets(), 1)
+  await closeFaultless(page)
+})
+
+on('unmounted while the service is away it does not come back', oneCard, async (exporter) => {
+  const page = await openApplication(exporter, { allow: RESTART })
+  await page.evaluate((baseUrl) => window.show({ baseUrl }), exporter.url)
+  await connected(page)
+  await exporter.stop()
+  await page.getByText('CONNEXION...', { exact: true }).first().waitFor()
+  await page.evaluate(() => window.show())
+  await until('no timer', () => page.evaluate(() => [...window.pending.values()]), (left) => left.length === 0)
+  await exporter.again()
+  assert.equal(await exporter.sockets(), 0)
+  await closeFaultless(page)
+})
+
+on('three panels of one service share a socket', twoCards, async (exporter) => {
+  const page = await openApplication(exporter)
+  const { gpus } = await until('both', () => exporter.json('/gpus'), (b) => b.gpus.length === 2)
+  await page.evaluate(([baseUrl, a, b]) => window.show({ baseUrl, gpu: a }, { baseUrl: `${baseUrl}/`, gpu: b }, { baseUrl, locale: 'en' }),
+    [exporter.url, gpus[0].gpu, gpus[1].gpu])
+  await until('three panels', () => page.getByRole('region', { name: 'GPU statistics' }).count(), (n) => n === 3)
+  await connected(page, 2)
+  await page.getByText('CONNECTED', { exact: true }).waitFor()
+  assert.equal(await exporter.sockets(), 1)
+  await picture(page, 'three-panels')
+  await closeFaultless(page)
+})
+
+for (const [name, tree] of [['one card', oneCard], ['two cards', twoCards]]) {
+  on(`the compact form in a cell of 300 px: readable, nothing is cut; ${name}`, tree, async (exporter, made) => {
+    const page = await openApplication(exporter, { viewport: { width: 1200, height: 800 } })
+    made.set('card1', 'gpu_busy_percent', '64')
+    const cell = { baseUrl: exporter.url, className: 'compact-gpu-stats', width: 300, height: 700 }
+    await page.evaluate((props) => window.show(props), cell)
+    await connected(page)
+    await until('a reading', () => page.getByText('64.0%').count(), (n) => n > 0)
+    const faults = await page.evaluate(() => {
+      const box = document.querySelector('.cell').getBoundingClientRect()
+      const texts = [...document.querySelectorAll('.cell *')].filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) &&
+        e.getClientRects().length && e.getBoundingClientRect().width > 1)
+      return {
+        small: texts.filter((e) => parseFloat(getComputedStyle(e).fontSize) < 11 && getComputedStyle(e).fontSize !== '0px').map((e) => `${getComputedStyle(e).fontSize} ${e.textContent}`),
+        cut: texts.filter((e) => e.getBoundingClientRect().right > box.right || e.getBoundingClientRect().left < box.left)
+          .map((e) => e.textContent),
+        root: document.querySelector('.cell > *').className,
+      }
+    })
+    assert.deepEqual(faults.small, [])
+    assert.deepEqual(faults.cut, [])
+    assert.match(faults.root, /compact-gpu-stats/)
+    assert.match(faults.root, /MuiCard-root/)
+    await picture(page, `compact-${name.replace(' ', '-')}`)
+    await closeFaultless(page)
+  })
+}
