@@ -22,10 +22,10 @@ const doctorGrace = time.Second
 // can but something is wrong.
 //
 // Scripts rely on the ids of what it says, whose meaning stands in collector.Checks. Of the machine: sysfs-missing,
-// drm-missing, driver-missing, driver-vfio, driver-other, card-ignored, discovery-failed, gpu-none, simulation. Of a GPU
-// as it was found: gpu-found, name-unknown, hwmon-missing, metrics-missing. Of its reading: gpu-ok, gpu-partial,
-// gpu-asleep, gpu-hung, gpu-gone, gpu-unreadable; of a part of it that failed: gpu-permission, gpu-missing,
-// gpu-malformed, gpu-io, gpu-timeout.
+// drm-missing, driver-missing, driver-vfio, driver-other, card-ignored, source-answers, source-silent, discovery-failed,
+// gpu-none, simulation. Of a GPU as it was found: gpu-found, name-unknown, hwmon-missing, metrics-missing. Of its reading:
+// gpu-ok, gpu-partial, gpu-asleep, gpu-hung, gpu-gone, gpu-unreadable; of a part of it that failed: gpu-permission,
+// gpu-missing, gpu-malformed, gpu-io, gpu-timeout.
 func doctor(ctx context.Context, o *options, p program) int {
 	real := *o
 	real.simulation.mode = simulationOff            // what is made up is no GPU
@@ -41,7 +41,7 @@ func doctor(ctx context.Context, o *options, p program) int {
 	if len(snap.Devices) == 0 {
 		d.findings = append(d.findings, collector.Finding{
 			ID: collector.GPUNone, Level: collector.LevelFail, Subject: "gpu_exporter", Text: nothing(o, probes),
-			Hint: "lspci -nn shows what the machine has; gpu_exporter --help, which GPUs can be read (--collector.*)",
+			Hint: hintHardware + "; gpu_exporter --help, which GPUs can be read (--collector.*)",
 		})
 	}
 	d.findings = append(d.findings, simulated(o, snap)...)
@@ -77,7 +77,7 @@ func examine(ctx context.Context, probes []collector.Probe, deadline time.Durati
 		seen[i] = []collector.Finding{{ // until it answers
 			ID: collector.DiscoveryFailed, Level: collector.LevelFail, Subject: probe.Name(),
 			Text: "the machine could not be looked at in time: a file of a driver does not answer",
-			Hint: "look for the words of the drivers in dmesg; raise --polling.deadline if the machine is only slow",
+			Hint: "look for the words of the drivers in " + collector.DriverLog + "; raise --polling.deadline if the machine is only slow",
 		}}
 		go func() { answers <- answer{i, d.Diagnose(looking)} }()
 	}

@@ -119,5 +119,5 @@ func nothing(o *options, probes []collector.Probe) string {
 	for _, probe := range probes {
 		names = append(names, probe.Name())
 	}
-	return fmt.Sprintf("no GPU found: looked below %s (--path.sysfs) for %s", o.sysfs, strings.Join(names, ", "))
+	return "no GPU found: " + sought(o, strings.Join(names, ", "))
 }

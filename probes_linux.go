@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 
@@ -30,3 +31,11 @@ func checkPaths(o *options, log *slog.Logger) {
 		}
 	}
 }
+
+// sought says where the probes have looked.
+func sought(o *options, probes string) string {
+	return fmt.Sprintf("looked below %s (--path.sysfs) for %s", o.sysfs, probes)
+}
+
+// hintHardware is how to see what the machine has.
+const hintHardware = "lspci -nn shows what the machine has"

@@ -56,6 +56,7 @@ var rooms = map[string][]string{
 	"collector/sysfs":             {"golang.org/x/sys"},
 	"collector/amd":               {module + "/collector", module + "/collector/sysfs", "golang.org/x/sys"},
 	"collector/simulation":        {module + "/collector"},
+	"collector/windows":           {module + "/collector", "golang.org/x/sys", "github.com/yusufpapurcu/wmi"},
 	"exporter":                    {module + "/collector", module + "/internal/accept", "github.com/prometheus/", "github.com/klauspost/compress", "google.golang.org/protobuf"},
 	"compat":                      {module + "/collector", "github.com/gorilla/websocket", "go.etcd.io/bbolt"},
 	"internal/accept":             {},
@@ -104,12 +105,14 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 }
 
 // mayStartChildren are the rooms that may run other programs.
-var mayStartChildren = []string{module + "/internal/stack"}
+var mayStartChildren = []string{module + "/internal/stack", module + "/collector/windows"}
 
 func TestNobodyElseStartsPrograms(t *testing.T) {
-	for _, p := range packages(t) {
-		if slices.Contains(p.Imports, "os/exec") && !slices.Contains(mayStartChildren, p.ImportPath) {
-			t.Errorf("%s imports os/exec", p.ImportPath)
+	for _, goos := range []string{"linux", "windows"} {
+		for _, p := range packages(t, "GOOS="+goos) {
+			if slices.Contains(p.Imports, "os/exec") && !slices.Contains(mayStartChildren, p.ImportPath) {
+				t.Errorf("%s imports os/exec", p.ImportPath)
+			}
 		}
 	}
 }

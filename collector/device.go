@@ -40,6 +40,13 @@ type Probe interface {
 	Discover(ctx context.Context) ([]Device, error)
 }
 
+// Notifier is a Probe that may learn between two discoveries that there is something new to find.
+type Notifier interface {
+	// Notify hands over the function by which it asks for a discovery soon, which never blocks. It is called once, before
+	// the first discovery.
+	Notify(rescan func())
+}
+
 // Device is one GPU as one loaded driver shows it. One worker owns it: Read and Close are never called at the same time.
 type Device interface {
 	// Info is the identity. It does not change in the life of a Device.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
+	"path"
 	"strings"
 )
 
@@ -50,6 +50,8 @@ const (
 	DriverVFIO
 	DriverOther
 	CardIgnored
+	SourceAnswers
+	SourceSilent
 	DiscoveryFailed
 	GPUNone
 	SimulationNote
@@ -83,6 +85,8 @@ var Checks = [...]Check{
 	DriverVFIO:      {"driver-vfio", "a GPU is kept for a virtual machine, which alone can read it"},
 	DriverOther:     {"driver-other", "a GPU has a driver that cannot be read"},
 	CardIgnored:     {"card-ignored", "a card of the kernel is no GPU that can be read, or a second entry of one"},
+	SourceAnswers:   {"source-answers", "a source of this system answers: what it gives"},
+	SourceSilent:    {"source-silent", "a source of this system does not answer: what it would give"},
 	DiscoveryFailed: {"discovery-failed", "a probe could not look for all GPUs"},
 	GPUNone:         {"gpu-none", "no GPU was found"},
 	SimulationNote:  {"simulation", "the exporter shows simulated GPUs on this machine"},
@@ -108,9 +112,6 @@ var Checks = [...]Check{
 // String is the id that stands in what doctor prints.
 func (c CheckID) String() string { return Checks[c].ID }
 
-// hintPermission is what to do where a right is missing.
-const hintPermission = "everybody may read these files on an ordinary kernel: look for a mode that was changed, and at the AppArmor or SELinux profile and the masked paths of the container or unit; CAP_DAC_READ_SEARCH gets past modes"
-
 // failureChecks are the findings that failures of one kind make.
 var failureChecks = map[FailureKind]struct {
 	id         CheckID
@@ -119,7 +120,7 @@ var failureChecks = map[FailureKind]struct {
 	Permission: {FailedPermission, "rights are missing for", hintPermission},
 	Missing:    {FailedMissing, "there is no source for", "a driver that was updated may need a restart of the machine; else report it"},
 	Malformed:  {FailedMalformed, "there is no sense in", "report it with the content of the file: the driver is at fault, or newer than this program"},
-	IO:         {FailedIO, "no answer to", "look for the words of the driver in dmesg; it may pass, or take a reset of the GPU or a restart"},
+	IO:         {FailedIO, "no answer to", "look for the words of the driver in " + DriverLog + "; it may pass, or take a reset of the GPU or a restart"},
 	Timeout:    {FailedTimeout, "no answer in time to", "raise --polling.deadline if the machine is only slow"},
 }
 
@@ -132,7 +133,7 @@ func (s *Snapshot) Findings() []Finding {
 		}
 		f := Finding{ID: DiscoveryFailed, Level: LevelFail, Subject: p.Name,
 			Text: "GPUs may be missing, for not all could be looked for: " + strings.ReplaceAll(p.Err.Error(), "\n", "; "),
-			Hint: "look for the words of the driver in dmesg"}
+			Hint: "look for the words of the driver in " + DriverLog}
 		if errors.Is(p.Err, fs.ErrPermission) {
 			f.Hint = hintPermission
 		}
@@ -155,10 +156,10 @@ func (d *Status) findings() []Finding {
 	case d.State == StateAsleep:
 		return say(GPUAsleep, LevelNote, "asleep, and left so: it has no readings until something uses it", "")
 	case d.State == StateGone:
-		return say(GPUGone, LevelFail, "it left while it was looked at: the GPU was removed, or its driver was", "look for the reason in dmesg")
+		return say(GPUGone, LevelFail, "it left while it was looked at: the GPU was removed, or its driver was", "look for the reason in "+DriverLog)
 	case d.State == StateHung, d.State == StateOK && d.At.IsZero():
 		return say(GPUHung, LevelFail, "it does not answer in time: a read hangs in its driver",
-			"look for the words of the driver in dmesg; mostly only a reset of the GPU or a restart helps. Raise --polling.deadline if the machine is only slow")
+			"look for the words of the driver in "+DriverLog+"; mostly only a reset of the GPU or a restart helps. Raise --polling.deadline if the machine is only slow")
 	case !d.Readable():
 		level := LevelWarn // it may have nothing to tell
 		if !d.Up {
@@ -219,10 +220,10 @@ func enumerate(paths []string) string {
 	dir := ""
 	for i, p := range paths {
 		if i == 0 {
-			dir = filepath.Dir(p)
+			dir = path.Dir(p)
 		}
 		for dir != "." && dir != "/" && !strings.HasPrefix(p, dir+"/") {
-			dir = filepath.Dir(dir)
+			dir = path.Dir(dir)
 		}
 	}
 	if len(paths) < 2 || dir == "." || dir == "/" {

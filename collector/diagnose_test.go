@@ -82,9 +82,9 @@ func TestFindingsOfADiscovery(t *testing.T) {
 		text string // its end
 		hint string
 	}{
-		{context.DeadlineExceeded, "looked for: context deadline exceeded", "dmesg"},
-		{errors.Join(errors.New("card0: a"), errors.New("card1: b")), "looked for: card0: a; card1: b", "dmesg"},
-		{fmt.Errorf("card0: read uevent: %w", syscall.EACCES), "permission denied", "AppArmor"},
+		{context.DeadlineExceeded, "looked for: context deadline exceeded", DriverLog},
+		{errors.Join(errors.New("card0: a"), errors.New("card1: b")), "looked for: card0: a; card1: b", DriverLog},
+		{fmt.Errorf("card0: read uevent: %w", syscall.EACCES), "permission denied", hintPermission},
 	} {
 		s := &Snapshot{Probes: []ProbeStatus{{Name: "amd", Err: c.err}, {Name: "intel"}}}
 		list := s.Findings()

@@ -163,6 +163,37 @@ func TestRescansAreDoneOnce(t *testing.T) {
 	})
 }
 
+// asking is a probe that hears of something new between discoveries.
+type asking struct {
+	*rack
+	rescan func()
+}
+
+func (a *asking) Notify(rescan func()) { a.rescan = rescan }
+
+func TestAProbeAsksForADiscovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &asking{rack: newRack(card{gpu: "a"})}
+		p := NewPoller(second, a)
+		a.rescan() // before the Poller runs it is not lost, and does not block
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.Run(ctx)
+		}()
+		pass(time.Second)
+		before := a.discoveries()
+		a.rescan()
+		pass(time.Second)
+		if n := a.discoveries(); n != before+1 {
+			t.Errorf("%d discoveries after it asked, %d before", n, before)
+		}
+		cancel()
+		<-done
+	})
+}
+
 // A Close that blocks holds up neither the loop nor other probes, and starts nothing more.
 func TestCloseThatBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

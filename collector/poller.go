@@ -50,7 +50,7 @@ func NewPoller(o Options, probes ...Probe) *Poller {
 	if o.Observer == nil {
 		o.Observer = noObserver{}
 	}
-	return &Poller{
+	p := &Poller{
 		o:      o,
 		probes: probes,
 		first:  make(chan struct{}),
@@ -60,6 +60,12 @@ func NewPoller(o Options, probes ...Probe) *Poller {
 		pings:  make(chan chan struct{}),
 		cycles: make(chan chan struct{}),
 	}
+	for _, probe := range probes {
+		if n, ok := probe.(Notifier); ok {
+			n.Notify(p.Rescan)
+		}
+	}
+	return p
 }
 
 // Run polls until ctx is done, once in the life of a Poller. All that it started has ended when it returns, but for

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"math"
@@ -622,7 +623,7 @@ func TestFileThatIsStuck(t *testing.T) {
 	}); !errors.Is(err, errCaught) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := d.file.Stat(); !errors.Is(err, fs.ErrClosed) {
+	if _, err := d.file.Seek(0, io.SeekCurrent); !errors.Is(err, fs.ErrClosed) { // Stat says something else on Windows
 		t.Errorf("the descriptor is open: %v", err)
 	}
 	f.record(t, secondsOf(10, 20, "a"))

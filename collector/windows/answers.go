@@ -1,0 +1,204 @@
+package windows
+
+import (
+	"time"
+
+	"gpu_exporter/collector"
+)
+
+// Adapter is what D3DKMT says of an adapter that does not change (2.2). A nil pointer or an empty text: the query
+// failed, or had nothing to tell.
+type Adapter struct {
+	LUID       LUID
+	Name       string  // ADAPTERREGISTRYINFO: adapter
+	BIOS       string  // ADAPTERREGISTRYINFO: BIOS
+	Place      *Place  // ADAPTERADDRESS
+	IDs        *PCIIDs // PHYSICALADAPTERDEVICEIDS
+	Type       *uint32 // ADAPTERTYPE: bits
+	WDDM       uint32  // DRIVERVERSION: 3100 is WDDM 3.1; 0: not told
+	Scheduling *uint32 // WDDM_2_7_CAPS: bits
+	Segments   *Sizes  // GETSEGMENTSIZE
+	Physical   uint32  // PHYSICALADAPTERCOUNT; 0: not told
+	Service    string  // SERVICENAME: of the driver
+	Version    string  // KMD_DRIVER_VERSION, else UMD_DRIVER_VERSION: 32.0.21013.1000
+	Nodes      []Node  // NODEMETADATA of each node, in order of its number; as many as QueryStatistics counts
+}
+
+// The bits of Adapter.Type that are looked at.
+const (
+	typeRender           = 1 << 0
+	typeSoftware         = 1 << 2
+	typeHybridDiscrete   = 1 << 4
+	typeHybridIntegrated = 1 << 5
+	typeIndirect         = 1 << 6
+	typeParavirtual      = 1 << 7
+	typeRuntimePower     = 1 << 13
+)
+
+// schedulingEnabled is the bit of Adapter.Scheduling that says that the hardware schedules: the running time of nodes
+// stands still then.
+const schedulingEnabled = 1 << 1
+
+// PCIIDs are the ids of a PCI device.
+type PCIIDs struct{ Vendor, Device uint32 }
+
+// Sizes are the memories of an adapter, in bytes.
+type Sizes struct{ Dedicated, Shared uint64 }
+
+// Node is an engine as D3DKMT names it.
+type Node struct {
+	Type   uint32 // 0 other, 1 3D, 2 video decode, ...
+	Name   string // of type 0
+	Untold bool   // NODEMETADATA failed
+}
+
+// AdapterReading is what D3DKMT says of an adapter that changes (2.3, 2.4). A nil part was not asked or not told.
+type AdapterReading struct {
+	Gone     bool // no adapter has this LUID
+	Time     time.Time
+	Filled   bool   // QueryStatistics counts nodes: an answer of all zeros is none
+	Resets   uint32 // TdrDetectedCount
+	Segments []Segment
+	Running  []int64 // RunningTime of each node, in 100 ns; nil: some node did not tell
+	Perf     *AdapterPerf
+	Caps     *AdapterCaps
+	Node     *NodePerf // of Target.Node
+}
+
+// Segment is a part of the memory of an adapter.
+type Segment struct {
+	System   bool   // Aperture: it is system memory
+	Resident uint64 // bytes
+}
+
+// AdapterPerf is ADAPTERPERFDATA as far as it means something. Every 0: not told.
+type AdapterPerf struct {
+	MemoryHertz, MaxMemoryHertz uint64
+	FanRPM                      uint32
+	DeciCelsius                 uint32
+}
+
+// AdapterCaps is ADAPTERPERFDATA_CAPS likewise.
+type AdapterCaps struct {
+	MaxFanRPM                       uint32
+	MaxDeciCelsius, WarnDeciCelsius uint32
+}
+
+// NodePerf is NODEPERFDATA likewise.
+type NodePerf struct {
+	Hertz, MaxHertz uint64
+	Millivolts      uint32
+}
+
+// Counters are one collection of the counters (3.1).
+type Counters struct {
+	Time        int64      // FILETIME of the collection: counts where no instance is there to have one
+	RunningTime CounterSet // GPU Engine
+	Dedicated   CounterSet // GPU Adapter Memory, Dedicated Usage
+	Shared      CounterSet // GPU Adapter Memory, Shared Usage
+}
+
+// CounterSet is all instances of one counter. No items without an error: no instance just now, as on an idle host.
+type CounterSet struct {
+	Items []Counter
+	Err   error // ErrUnsupported: this Windows has no such object or counter
+}
+
+// Counter is one instance of a counter, raw.
+type Counter struct {
+	Instance string
+	Time     int64 // FILETIME: 100 ns
+	Value    int64
+	Bad      bool // its own status is an error: it died while it was read
+}
+
+// PnPDevice is a device that is there.
+type PnPDevice struct {
+	ID    string // device instance id: PCI\VEN_...
+	Place *Place // by DEVPKEY_Device_BusNumber and _Address; nil: not told
+}
+
+// PowerState is the state of power of a device, as DEVPKEY_Device_PowerData numbers them.
+type PowerState uint32
+
+// The states that matter: everything between runs.
+const (
+	PowerUnknown PowerState = 0
+	PowerD0      PowerState = 1
+	PowerD3      PowerState = 4
+)
+
+// VideoController is a row of Win32_VideoController, whoever asked for it. An empty field was null or not told.
+type VideoController struct {
+	Name          string
+	PNPDeviceID   string
+	AdapterRAM    int64 // bytes; see vramOfRow
+	DriverVersion string
+	DriverDate    time.Time
+}
+
+// Output is what a program printed.
+type Output struct {
+	Text []byte
+	Exit int
+}
+
+// ADLAdapter is an entry of AdapterInfo with what ADL says of its GPU that does not change (section 4). Several entries
+// are of one GPU.
+type ADLAdapter struct {
+	Index    int32
+	Place    Place
+	Vendor   int32 // 1002 in decimal or in hexadecimal
+	Name     string
+	PNP      string // AdapterInfo's own form of the device instance id: with & for the last backslash
+	Present  bool
+	Family   uint32 // bits of ASICFamilyType that are valid
+	Memory   int64  // MemoryInfoX4, else MemoryInfo2: bytes; 0: not told
+	Version  string // VersionsX2: the Adrenalin version 24.12.1
+	BIOSPart string // VideoBiosInfo: part number
+}
+
+// ADLTarget is an adapter that ADL.Read is to ask.
+type ADLTarget struct {
+	Index int32
+	// Usage: ask for DedicatedVRAMUsage too, which takes up to a second: only where the performance counters tell none.
+	Usage bool
+}
+
+// ADLReading is what the sensors of one GPU say.
+type ADLReading struct {
+	Result int32 // of QueryPMLogData: 0 to 4 is good
+	PMLog  PMLog
+	Usage  *int64 // DedicatedVRAMUsage in MiB; nil: not asked or not told
+}
+
+// PMLog is ADLPMLogDataOutput: sensors by their number.
+type PMLog [256]PMLogSensor
+
+// PMLogSensor is one sensor of PMLog. Its value means something only where Supported is not 0.
+type PMLogSensor struct{ Supported, Value int32 }
+
+// NVMLDevice is a GPU that NVML or nvidia-smi can read.
+type NVMLDevice struct {
+	Address Address
+	Source  string // nvml or nvidia-smi, for gpu_info
+	UUID    string
+	Name    string
+	PCIID   string // 10de:220a
+	Version string // of the driver
+	VBIOS   string
+}
+
+// NVMLReading is what NVML says of one GPU.
+type NVMLReading struct {
+	Err      error // the GPU did not answer
+	Values   []NVMLValue
+	Failures []collector.Failure
+}
+
+// NVMLValue is one sample.
+type NVMLValue struct {
+	Q      collector.QuantityID
+	Labels []string
+	V      float64
+}

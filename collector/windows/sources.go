@@ -1,0 +1,116 @@
+package windows
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"gpu_exporter/collector"
+)
+
+// Sources are the ways to ask this Windows. A nil one is not there at all: its DLL, or what it stands on, is missing.
+//
+// For all of them: a method may block for as long as Windows does. It is called by one goroutine at a time, so that it
+// may keep buffers between calls; but what it returns belongs to the caller, strings and slices included, unless said
+// otherwise. It lets go of every handle before it returns, also when it fails; PDH alone keeps one, until Close. An
+// error says that the whole answer is missing, and is or wraps one of the errors below where one of them fits. What one
+// adapter, instance or key does not tell is left out of the answer instead, so that it costs nobody else.
+type Sources struct {
+	D3DKMT D3DKMT
+	PDH    PDH
+	PnP    PnP
+	// Registry reads the three places of section 6.2. Keys that may not be read are left out.
+	Registry func() (Registry, error)
+	// WMI asks for all rows of Win32_VideoController (6.1). It is called again only when it has come back.
+	WMI func(ctx context.Context) ([]VideoController, error)
+	// PowerShell runs section 7's Get-CimInstance and kills it when ctx ends.
+	PowerShell func(ctx context.Context) (Output, error)
+	// DxDiag runs dxdiag /x, waits until the file is whole (see DxDiagWhole), returns its content and removes it. When
+	// ctx ends it kills dxdiag and returns what there is.
+	DxDiag func(ctx context.Context) ([]byte, error)
+	ADL    ADL
+	NVML   NVML
+}
+
+// D3DKMT is the kernel's side of graphics, through gdi32.dll (section 2).
+type D3DKMT interface {
+	// Adapters lists all adapters (EnumAdapters2) and asks each for what does not change (QueryAdapterInfo). It wakes
+	// none. ErrUnsupported: gdi32.dll has no such function, as before Windows 10 and in Wine.
+	Adapters() ([]Adapter, error)
+	// Read asks the adapters for what changes (QueryStatistics by LUID; with Sensors also QueryAdapterInfo, on a handle
+	// that is opened from the LUID and closed again). The answers stand in the order of the targets. An adapter that is
+	// not there any more has Gone set.
+	Read(targets []Target) ([]AdapterReading, error)
+}
+
+// Target is an adapter that D3DKMT.Read is to ask.
+type Target struct {
+	LUID LUID
+	// Sensors: ask for performance data (types 61, 62, 63) too. Not set for a GPU that sleeps, which they might wake.
+	Sensors bool
+	// Node is the number of the node whose performance data is the GPU's: the first of type 3D.
+	Node uint32
+}
+
+// PDH is the performance counters of GPUs, through pdh.dll (section 3).
+type PDH interface {
+	// Collect takes all counters once, by one query that is opened at the first call and kept. The items are only good
+	// until the next Collect. ErrUnsupported: this Windows has none of the objects.
+	Collect() (Counters, error)
+	// Close closes the query. Collect opens another.
+	Close() error
+}
+
+// PnP is the Plug and Play manager, through cfgmgr32.dll.
+type PnP interface {
+	// Present lists the devices on PCI that are there now (CM_Get_Device_ID_ListW) with their place.
+	Present() ([]PnPDevice, error)
+	// Power tells the power state of each device (DEVPKEY_Device_PowerData, section 9), in the order of the ids. It
+	// wakes none. PowerUnknown where a device does not tell.
+	Power(ids []string) ([]PowerState, error)
+}
+
+// ADL is AMD's library, which lives in a child process (sections 4 and 9). ErrUnsupported: the library is not there, or
+// knows no GPU. It may be asked before its child is ready, and then waits for it up to the end of ctx.
+type ADL interface {
+	// Adapters lists the entries of AdapterInfo and asks of each GPU what does not change. It must wake none: of a GPU
+	// that sleeps it tells what it knew before, or the entry alone.
+	Adapters(ctx context.Context) ([]ADLAdapter, error)
+	// Read asks the sensors. The answers stand in the order of the targets.
+	Read(ctx context.Context, targets []ADLTarget) ([]ADLReading, error)
+}
+
+// NVML is NVIDIA's library, which lives in a child process, or nvidia-smi in its place (section 5). Its readings are
+// converted by collector/nvml before they come here. As with ADL, a GPU that sleeps is told of only as it was known.
+type NVML interface {
+	// Devices lists the GPUs that the library can read, by what identifies them.
+	Devices(ctx context.Context) ([]NVMLDevice, error)
+	// Read asks the GPUs of these addresses. The answers stand in the same order.
+	Read(ctx context.Context, addresses []Address) ([]NVMLReading, error)
+}
+
+// What a source answers when it has no answer. A right that is missing is fs.ErrPermission.
+var (
+	// ErrUnsupported: this system cannot tell at all, which is no fault: a function, an object, a library is missing.
+	ErrUnsupported = errors.New("not there on this system")
+	// ErrMalformed: what was told makes no sense.
+	ErrMalformed = errors.New("malformed")
+)
+
+// errLate: no answer within the deadline of the source.
+var errLate = errors.New("no answer in time")
+
+// kindOf is the kind of failure that an error of a source is.
+func kindOf(err error) collector.FailureKind {
+	switch {
+	case errors.Is(err, errLate), errors.Is(err, context.DeadlineExceeded):
+		return collector.Timeout
+	case errors.Is(err, fs.ErrPermission):
+		return collector.Permission
+	case errors.Is(err, ErrMalformed):
+		return collector.Malformed
+	case errors.Is(err, ErrUnsupported):
+		return collector.Missing
+	}
+	return collector.IO
+}
