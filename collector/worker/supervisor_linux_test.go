@@ -1,0 +1,98 @@
+package worker
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCloseEndsAnExchange(t *testing.T) {
+	var told reasons
+	s := New(options(&told))
+	pid, err := request(soon(t), s, Frame{Type: askPID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangs := make(chan error, 1)
+	go func() {
+		_, err := request(context.Background(), s, Frame{Type: askHang})
+		hangs <- err
+	}()
+	until(t, "the exchange", func() bool { return !s.mu.TryLock() || func() bool { s.mu.Unlock(); return false }() })
+	s.Close()
+	if err := <-hangs; !errors.Is(err, ErrClosed) {
+		t.Errorf("the exchange ends with %v", err)
+	}
+	until(t, "the end of the child", func() bool { return !alive(pid) })
+	if _, err := request(soon(t), s, Frame{Type: ask}); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if len(told.n) != 0 {
+		t.Errorf("told of %v", told.n)
+	}
+}
+
+// The main program is killed while its child hangs in a call: nobody is left to end the child but itself.
+func TestNoOrphans(t *testing.T) {
+	patron := exec.CommandContext(t.Context(), "/proc/self/exe")
+	patron.Env = env("parent")
+	out, err := patron.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := patron.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	pid := strings.TrimSpace(line)
+	if err != nil || !alive(pid) {
+		t.Fatalf("the child %q: %v", line, err)
+	}
+	if err := patron.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = patron.Wait() // killed
+	until(t, "the end of the orphan", func() bool { return !alive(pid) })
+}
+
+func TestManyRoundsLeakNothing(t *testing.T) {
+	rounds := 1000
+	if testing.Short() {
+		rounds = 50
+	}
+	var told reasons
+	o := options(&told)
+	o.Backoff, o.MaxBack = time.Microsecond, time.Millisecond
+	s := New(o)
+	answers(t, s)
+	descriptors, children, goroutines := used(t)
+	faults := []byte{askHang, askExit, askCrash, askGarbage, askTooLong}
+	for round := range rounds {
+		ctx, cancel := context.WithTimeout(soon(t), time.Minute)
+		asked := faults[round%len(faults)]
+		if asked == askHang {
+			cancel()
+			ctx, cancel = context.WithTimeout(soon(t), 2*time.Millisecond)
+		}
+		if _, err := request(ctx, s, Frame{Type: asked}); err == nil {
+			t.Fatalf("round %d: no error", round)
+		}
+		cancel()
+		answers(t, s)
+	}
+	for _, reason := range []Reason{Timeout, Crash, Protocol} {
+		if told.of(reason) < rounds/len(faults) {
+			t.Errorf("%d times %s", told.of(reason), reason)
+		}
+	}
+	until(t, "as few descriptors, children and goroutines as before", func() bool {
+		d, c, g := used(t)
+		return d <= descriptors && c <= children && g <= goroutines+2
+	})
+	s.Close()
+	until(t, "no child", func() bool { _, c, _ := used(t); return c == 0 })
+}
