@@ -22,10 +22,10 @@ const doctorGrace = time.Second
 // can but something is wrong.
 //
 // Scripts rely on the ids of what it says, whose meaning stands in collector.Checks. Of the machine: sysfs-missing,
-// drm-missing, driver-missing, driver-vfio, driver-other, card-ignored, source-answers, source-silent, discovery-failed,
-// gpu-none, simulation. Of a GPU as it was found: gpu-found, name-unknown, hwmon-missing, metrics-missing. Of its reading:
-// gpu-ok, gpu-partial, gpu-asleep, gpu-hung, gpu-gone, gpu-unreadable; of a part of it that failed: gpu-permission,
-// gpu-missing, gpu-malformed, gpu-io, gpu-timeout.
+// drm-missing, driver-missing, driver-vfio, driver-other, source-missing, card-ignored, source-answers, source-silent,
+// discovery-failed, gpu-none, simulation. Of a GPU as it was found: gpu-found, name-unknown, hwmon-missing,
+// metrics-missing. Of its reading: gpu-ok, gpu-partial, gpu-asleep, gpu-hung, gpu-gone, gpu-unreadable; of a part of it
+// that failed: gpu-permission, gpu-missing, gpu-malformed, gpu-io, gpu-timeout.
 func doctor(ctx context.Context, o *options, p program) int {
 	real := *o
 	real.simulation.mode = simulationOff            // what is made up is no GPU

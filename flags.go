@@ -21,6 +21,8 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
+	"gpu_exporter/collector"
+	"gpu_exporter/collector/nvidia"
 	"gpu_exporter/collector/simulation"
 	"gpu_exporter/compat"
 	"gpu_exporter/exporter"
@@ -40,6 +42,14 @@ type options struct {
 	sysfs, procfs, rootfs string
 	rootfsSet             bool
 	amd, firmware         bool
+
+	nvidia struct {
+		on           bool
+		source, wake string
+		smi          string
+	}
+	// restarted counts the child processes of probes that were ended; set by who counts.
+	restarted func(source string, reason collector.RestartReason)
 
 	simulation struct {
 		mode, profile string
@@ -169,6 +179,7 @@ func collectorFlags(app *kingpin.Application, o *options) {
 	app.Flag("path.rootfs", "Folder where the root of the host is mounted, for its lists of GPU names; unless it is given, none is read when --path.sysfs is not /sys.").
 		Default("/").IsSetByUser(&o.rootfsSet).SetValue(newValue("path.rootfs", &o.rootfs, folder))
 	app.Flag("collector.amd", "Read AMD GPUs.").Default("true").SetValue(newSwitch("collector.amd", &o.amd))
+	nvidiaFlags(app, o)
 	app.Flag("collector.simulation", "Simulated GPUs: auto while no other was ever found, so that a dashboard shows something anywhere; on beside what there is; or off.").
 		Default(simulationAuto).HintOptions(simulationAuto, simulationOn, simulationOff).
 		SetValue(newValue("collector.simulation", &o.simulation.mode, oneOf(simulationAuto, simulationOn, simulationOff)))
@@ -187,6 +198,30 @@ func collectorFlags(app *kingpin.Application, o *options) {
 		SetValue(newValue("simulation.profile", &o.simulation.profile, oneOf(string(simulation.Normal), string(simulation.Hot))))
 	app.Flag("collector.firmware", "Read firmware versions too (gpu_firmware_info), some dozen series a GPU.").
 		SetValue(newSwitch("collector.firmware", &o.firmware))
+}
+
+// When a sleeping NVIDIA GPU is woken to be read.
+const (
+	wakeNever  = "never"
+	wakeAlways = "always"
+)
+
+func nvidiaFlags(app *kingpin.Application, o *options) {
+	n := &o.nvidia
+	app.Flag("collector.nvidia", "Read NVIDIA GPUs (Linux).").Default("true").SetValue(newSwitch("collector.nvidia", &n.on))
+	app.Flag("collector.nvidia.source", "How NVIDIA GPUs are read: auto, which takes the best there is, or nvidia-smi.").
+		Default(nvidia.SourceAuto).HintOptions(nvidia.SourceAuto, nvidia.SourceSMI).
+		SetValue(newValue("collector.nvidia.source", &n.source, func(s string) (string, error) {
+			if s == nvidia.SourceNVML {
+				return "", fmt.Errorf("this build cannot read through NVML yet, take %s or %s", nvidia.SourceAuto, nvidia.SourceSMI)
+			}
+			return oneOf(nvidia.SourceAuto, nvidia.SourceSMI)(s)
+		}))
+	app.Flag("collector.nvidia.smi-path", "The nvidia-smi to call; by default it is looked for in PATH and where distributions have it, once an NVIDIA GPU is seen.").
+		PlaceHolder("FILE").StringVar(&n.smi)
+	app.Flag("collector.nvidia.wake", "Whether an NVIDIA GPU that sleeps, as in a laptop, is woken to be read: never or always.").
+		Default(wakeNever).HintOptions(wakeNever, wakeAlways).
+		SetValue(newValue("collector.nvidia.wake", &n.wake, oneOf(wakeNever, wakeAlways)))
 }
 
 // Where the history is kept.

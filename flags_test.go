@@ -102,6 +102,7 @@ func TestDefaults(t *testing.T) {
 	}
 	if o.interval != time.Second || o.deadline != 2*time.Second || o.rescan != 30*time.Second || o.forgetAfter != time.Hour ||
 		o.timeoutOffset != 250*time.Millisecond || o.maxRequests != 40 || o.telemetryPath != "/metrics" || !o.amd || o.firmware ||
+		!o.nvidia.on || o.nvidia.source != "auto" || o.nvidia.smi != "" || o.nvidia.wake != "never" ||
 		o.runtimeMetrics || o.sysfs != "/sys" || o.procfs != "/proc" || o.rootfs != "/" || o.logLevelSet {
 		t.Errorf("got %+v", o)
 	}
@@ -186,6 +187,9 @@ func TestWrongVariables(t *testing.T) {
 		"GPU_EXPORTER_POLLING_INTERVAL": {"10m", "GPU_EXPORTER_POLLING_INTERVAL=10m: out of range"},
 		"GPU_EXPORTER_COLLECTOR_AMD":    {"maybe", "GPU_EXPORTER_COLLECTOR_AMD=maybe: take true or false"},
 		"GPU_EXPORTER_ONCE_FORMAT":      {"xml", "GPU_EXPORTER_ONCE_FORMAT=xml: take one of"},
+
+		"GPU_EXPORTER_COLLECTOR_NVIDIA_SOURCE": {"nvml", "GPU_EXPORTER_COLLECTOR_NVIDIA_SOURCE=nvml: this build cannot read through NVML yet"},
+		"GPU_EXPORTER_COLLECTOR_NVIDIA_WAKE":   {"sometimes", "GPU_EXPORTER_COLLECTOR_NVIDIA_WAKE=sometimes: take one of never, always"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, c.value)

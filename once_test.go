@@ -91,8 +91,8 @@ func TestOnceFindsNothing(t *testing.T) {
 		args      []string
 		want, out string
 	}{
-		"no GPU":           {nil, nil, "no GPU found: looked below " + sysfs + " (--path.sysfs) for amd", ""},
-		"no collector":     {nil, []string{"--no-collector.amd"}, "no GPU found: all collectors are off", ""},
+		"no GPU":           {nil, nil, "no GPU found: looked below " + sysfs + " (--path.sysfs) for amd, nvidia", ""},
+		"no collector":     {nil, []string{"--no-collector.amd", "--no-collector.nvidia"}, "no GPU found: all collectors are off", ""},
 		"csv":              {fakes(), []string{"--format=csv"}, "no GPU found", "timestamp,"},
 		"json":             {fakes(), []string{"--format=json"}, "no GPU found", `{"schema":1,`},
 		"prom":             {fakes(), []string{"--format=prom"}, "no GPU found", ""},

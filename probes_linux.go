@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 
+	"gpu_exporter/collector"
 	"gpu_exporter/collector/amd"
+	"gpu_exporter/collector/nvidia"
 )
 
 // systemReaders are the probes of this system that the flags leave on. Where two find the same GPU, the first has it.
@@ -19,6 +22,26 @@ func systemReaders(o *options, log *slog.Logger) []reader {
 			Firmware: o.firmware,
 			Log:      log,
 		}), []string{"sysfs"}})
+	}
+	if o.nvidia.on {
+		n := nvidia.Options{
+			Sysfs:    o.sysfs,
+			Procfs:   o.procfs,
+			SMI:      o.nvidia.smi,
+			Wake:     o.nvidia.wake == wakeAlways,
+			Interval: o.interval,
+			Firmware: o.firmware,
+			Log:      log,
+			Restarted: func(source string, reason collector.RestartReason) {
+				if o.restarted != nil {
+					o.restarted(source, reason)
+				}
+			},
+		}
+		if filepath.Clean(o.sysfs) == "/sys" { // else the devices of this machine are not those of that tree
+			n.Devfs = "/dev"
+		}
+		list = append(list, reader{nvidia.New(n), []string{"nvidia-smi"}})
 	}
 	return list
 }

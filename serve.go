@@ -40,6 +40,7 @@ func serve(ctx context.Context, o *options, p program) int {
 		Log:            log,
 	}
 	self := exporter.NewSelf(export, sources...)
+	o.restarted = self.Restarted
 	poller := collector.NewPoller(o.pace(o.interval, log, self), probes...)
 	reloader := exporter.NewReloader(self, log,
 		func(context.Context) error { return checkWebConfig(o.web) },

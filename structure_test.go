@@ -55,13 +55,16 @@ var rooms = map[string][]string{
 	"collector":                   {},
 	"collector/sysfs":             {"golang.org/x/sys"},
 	"collector/amd":               {module + "/collector", module + "/collector/sysfs", "golang.org/x/sys"},
+	"collector/worker":            {"golang.org/x/sys"},
+	"collector/nvml":              {module + "/collector"},
+	"collector/nvidia":            {module + "/collector", module + "/collector/sysfs", module + "/collector/nvml", module + "/collector/worker", "golang.org/x/sys"},
 	"collector/simulation":        {module + "/collector"},
 	"collector/windows":           {module + "/collector", "golang.org/x/sys", "github.com/yusufpapurcu/wmi"},
 	"exporter":                    {module + "/collector", module + "/internal/accept", "github.com/prometheus/", "github.com/klauspost/compress", "google.golang.org/protobuf"},
 	"compat":                      {module + "/collector", "github.com/gorilla/websocket", "go.etcd.io/bbolt"},
 	"internal/accept":             {},
 	"internal/logging":            {"github.com/go-kit/log", "github.com/tjhop/slog-gokit", "gopkg.in/natefinch/lumberjack.v2"},
-	"internal/hwcase":             {"github.com/prometheus/common"},
+	"internal/hwcase":             {module + "/collector", "github.com/prometheus/common"},
 	"internal/faultfs":            {"github.com/hanwen/go-fuse/v2", "golang.org/x/sys"},
 	"alerts":                      {"go.yaml.in/yaml/v2"},
 	"alerts/generate":             {module + "/alerts", "github.com/alecthomas/kingpin/v2"},
@@ -105,7 +108,7 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 }
 
 // mayStartChildren are the rooms that may run other programs.
-var mayStartChildren = []string{module + "/internal/stack", module + "/collector/windows"}
+var mayStartChildren = []string{module + "/collector/windows", module + "/collector/worker", module + "/internal/stack"}
 
 func TestNobodyElseStartsPrograms(t *testing.T) {
 	for _, goos := range []string{"linux", "windows"} {

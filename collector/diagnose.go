@@ -49,6 +49,7 @@ const (
 	DriverMissing
 	DriverVFIO
 	DriverOther
+	SourceMissing
 	CardIgnored
 	SourceAnswers
 	SourceSilent
@@ -84,6 +85,7 @@ var Checks = [...]Check{
 	DriverMissing:   {"driver-missing", "a GPU on the PCI bus has no driver"},
 	DriverVFIO:      {"driver-vfio", "a GPU is kept for a virtual machine, which alone can read it"},
 	DriverOther:     {"driver-other", "a GPU has a driver that cannot be read"},
+	SourceMissing:   {"source-missing", "a GPU has its driver, but the program or library that reads it is not there"},
 	CardIgnored:     {"card-ignored", "a card of the kernel is no GPU that can be read, or a second entry of one"},
 	SourceAnswers:   {"source-answers", "a source of this system answers: what it gives"},
 	SourceSilent:    {"source-silent", "a source of this system does not answer: what it would give"},

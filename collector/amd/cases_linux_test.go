@@ -1,11 +1,9 @@
 package amd
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"gpu_exporter/collector"
@@ -43,30 +41,10 @@ func readCase(t testing.TB, c hwcase.Case, firmware bool) *collector.Snapshot {
 	return tr.start(o, nil).cycle()
 }
 
-// exposed are the samples of a snapshot as the exporter shows them, by its text.
+// exposed are the samples of a snapshot as the exporter shows them.
 func exposed(t testing.TB, s *collector.Snapshot) hwcase.Samples {
 	t.Helper()
-	var b strings.Builder
-	line := func(name, gpu string, labels []string, values []string, v float64) {
-		fmt.Fprintf(&b, "%s{gpu=%q", name, gpu)
-		for i, l := range labels {
-			fmt.Fprintf(&b, ",%s=%q", l, values[i])
-		}
-		fmt.Fprintf(&b, "} %v\n", v)
-	}
-	for _, d := range s.Devices {
-		i := d.Info
-		line("gpu_info", d.GPU, collector.Quantities[collector.GPUInfo].Labels,
-			[]string{fmt.Sprint(d.Index), i.Vendor, i.Name, i.Type, i.UUID, i.PCIID, i.Driver, i.DriverVersion, i.VBIOS, i.Source}, 1)
-		line("gpu_up", d.GPU, nil, nil, flag(d.Up))
-		for _, state := range collector.States {
-			line("gpu_state", d.GPU, []string{"state"}, []string{state.String()}, flag(state == d.State))
-		}
-		for _, s := range d.Samples {
-			line(s.S.Q.String(), d.GPU, collector.Quantities[s.S.Q].Labels, s.S.Values, s.V)
-		}
-	}
-	samples, err := hwcase.Parse(b.String())
+	samples, err := hwcase.Exposed(s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ type Case struct {
 	Name     string // folder, and the capture where it has several
 	Dir      string // folder of the case
 	Expected string // file with the samples
+	Capture  string // where it has several, empty: it has one
 	Table    string // a gpu_metrics table to be laid into the tree, empty: none
 }
 
@@ -47,12 +48,45 @@ func Find(root string) (cases []Case, without []string, err error) {
 			c := Case{Name: f.Name(), Dir: dir, Expected: e}
 			if capture := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(e), "expected-"), ".prom"); capture != "expected" {
 				c.Name += "/" + capture
-				c.Table = filepath.Join(dir, "tables", capture+".bin")
+				if table := filepath.Join(dir, "tables", capture+".bin"); exists(table) {
+					c.Table = table
+				}
+				c.Capture = capture
 			}
 			cases = append(cases, c)
 		}
 	}
 	return cases, without, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// SMI makes a stand-in for nvidia-smi in the folder to, that prints what the case has of it; empty: it has nothing.
+func (c Case) SMI(to string) (string, error) {
+	document, list := filepath.Join(c.Dir, "nvidia-smi-q-x.xml"), filepath.Join(c.Dir, "list-gpus.txt")
+	if c.Capture != "" {
+		document = filepath.Join(c.Dir, c.Capture+"-q-x.xml")
+	}
+	if !exists(document) {
+		return "", nil
+	}
+	document, err := filepath.Abs(document)
+	if err != nil {
+		return "", err
+	}
+	names := "exit 1"
+	if exists(list) {
+		if list, err = filepath.Abs(list); err != nil {
+			return "", err
+		}
+		names = "exec cat '" + list + "'"
+	}
+	script := "#!/bin/sh\ncase \"$1\" in\n-L) " + names + ";;\n*) exec cat '" + document + "';;\nesac\n"
+	at := filepath.Join(to, "nvidia-smi")
+	return at, os.WriteFile(at, []byte(script), 0o755)
 }
 
 // Tree makes the tree of the case below to, which must be empty, and returns it: it has sys and maybe proc in it. The
