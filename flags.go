@@ -32,8 +32,9 @@ import (
 // options are the flags of all commands.
 type options struct {
 	logLevel    slog.Level
-	logLevelSet bool   // by flag or environment
-	wrongLevel  string // what LOG_LEVEL says, where that is no level
+	logLevelSet bool     // by flag or environment
+	wrongLevel  string   // what LOG_LEVEL says, where that is no level
+	given       []string // the flags of the command line, as lines of an argument file
 	logFormat   string
 	logFile     string
 
@@ -123,6 +124,7 @@ func newApp(o *options) *kingpin.Application {
 	onceFlags(app.Command("once", "Print a reading of all GPUs and exit: 0 if there is a GPU, whatever its state, else 1."), o)
 	exportFlags(app.Command("export", "Write what was recorded and exit: 0 if it is all there, else 1. It is read from --history.path, or asked of the exporter that has it open."), o)
 	doctorFlags(app.Command("doctor", "Say in plain words which GPUs there are, what is wrong and what to do, and exit: 0 if all is well, 1 if no GPU can be read, 2 if one can but something is wrong (a wrong flag is 2 too, with nothing on standard output). Simulated GPUs do not count, and a GPU that is asleep is well and left so."), o)
+	systemCommands(app)
 	return app
 }
 
@@ -332,6 +334,7 @@ func parse(args []string, p program) (string, *options, error) {
 	if err != nil {
 		return "", nil, err
 	}
+	o.given = given(context)
 	o.logLevelSet = o.logLevelSet || os.Getenv("GPU_EXPORTER_LOG_LEVEL") != ""
 	if name := os.Getenv(legacyLevel); name != "" && !o.logLevelSet {
 		if level, err := logging.Level(name); err != nil {
@@ -352,6 +355,37 @@ func parse(args []string, p program) (string, *options, error) {
 // asked says whether the flag stands on the command line.
 func asked(context *kingpin.ParseContext, flag *kingpin.FlagClause) bool {
 	return slices.ContainsFunc(context.Elements, func(e *kingpin.ParseElement) bool { return e.Clause == flag })
+}
+
+// given are the flags of the command line, as lines of an argument file.
+func given(context *kingpin.ParseContext) (lines []string) {
+	for _, e := range context.Elements {
+		flag, ok := e.Clause.(*kingpin.FlagClause)
+		if !ok {
+			continue
+		}
+		switch m := flag.Model(); {
+		case !m.IsBoolFlag():
+			lines = append(lines, "--"+m.Name+"="+*e.Value)
+		case *e.Value == "true":
+			lines = append(lines, "--"+m.Name)
+		default:
+			lines = append(lines, "--no-"+m.Name)
+		}
+	}
+	return lines
+}
+
+// relative says which flag has a path that means something else in another folder.
+func (o *options) relative() error {
+	for name, path := range map[string]string{
+		"web.config.file": *o.web.WebConfigFile, "history.path": o.history.path, "log.file": o.logFile,
+	} {
+		if path != "" && !filepath.IsAbs(path) {
+			return told(name, path, fmt.Errorf("write the whole path, since a service runs in a folder of the system"))
+		}
+	}
+	return nil
 }
 
 // help prints what the hidden flags ask for, which kingpin would send to the standard output of the process.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -222,6 +223,42 @@ func TestArgumentFile(t *testing.T) {
 		if o.interval != 3*time.Second || o.amd || !o.exclude.MatchString("gpu_fan_speed_rpm") ||
 			!o.exclude.MatchString("gpu_clock_hertz") || o.exclude.MatchString("gpu_clock_hertz_x") {
 			t.Errorf("%q: %+v", args, o)
+		}
+	}
+}
+
+// What was asked for becomes a file that asks for the same.
+func TestGivenFlags(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "flags")
+	write(t, file, "--polling.interval=3s\n")
+	for _, c := range []struct{ args, want []string }{
+		{nil, nil},
+		{[]string{"once", "--samples=2"}, []string{"--samples=2"}},
+		{[]string{"--no-collector.amd", "--web.enable-pprof", "--log.level", "debug", "serve", "--web.listen-address=:1", "--web.listen-address=[::1]:2"},
+			[]string{"--no-collector.amd", "--web.enable-pprof", "--log.level=debug", "--web.listen-address=:1", "--web.listen-address=[::1]:2"}},
+		{[]string{"@" + file, "--history.path=/a b"}, []string{"--polling.interval=3s", "--history.path=/a b"}},
+	} {
+		if _, o := parsed(t, c.args...); !slices.Equal(o.given, c.want) {
+			t.Errorf("%q: %q, want %q", c.args, o.given, c.want)
+		}
+	}
+}
+
+func TestPathsOfAService(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "a")
+	for _, c := range []struct {
+		args []string
+		want string // in the error; empty: none
+	}{
+		{nil, ""},
+		{[]string{"--history.path=" + whole, "--log.file=" + whole, "--web.config.file=" + whole}, ""},
+		{[]string{"--history.path=past"}, "--history.path=past: write the whole path"},
+		{[]string{"--log.file=./gpu.log"}, "--log.file=./gpu.log: write the whole path"},
+		{[]string{"--web.config.file=web.yml"}, "--web.config.file=web.yml: write the whole path"},
+	} {
+		_, o := parsed(t, c.args...)
+		if err := o.relative(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.args, err, c.want)
 		}
 	}
 }

@@ -19,7 +19,7 @@ const healthTimeout = 5 * time.Second
 func health(ctx context.Context, o *options, p program) int {
 	target := o.healthURL
 	if target == "" {
-		target = ownHealthURL(o)
+		target = ownURL(o, "/-/healthy")
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
@@ -31,8 +31,8 @@ func health(ctx context.Context, o *options, p program) int {
 	return 0
 }
 
-// ownHealthURL is where an exporter with these flags answers on this machine.
-func ownHealthURL(o *options) string {
+// ownURL is where an exporter with these flags answers on this machine.
+func ownURL(o *options, path string) string {
 	scheme, host, port := "http", "localhost", "5009"
 	if config, err := webConfig(o.web); err == nil && config.TLSConfig.IsEnabled() {
 		scheme = "https"
@@ -43,7 +43,7 @@ func ownHealthURL(o *options) string {
 			host = h
 		}
 	}
-	return scheme + "://" + net.JoinHostPort(host, port) + "/-/healthy"
+	return scheme + "://" + net.JoinHostPort(host, port) + path
 }
 
 // alive asks, and says what the answer means. 401 is one of an exporter that is alive and wants a password.

@@ -22,6 +22,8 @@ import (
 type program struct {
 	out, err io.Writer
 	readers  func(*options, *slog.Logger) []reader
+	// serving, if there is one, is called when serve listens, with the address of its page on this machine.
+	serving func(page string)
 }
 
 // reader is a probe and the sources that its GPUs may name in gpu_info.
@@ -40,11 +42,17 @@ func main() {
 	if version.Version == "" {
 		version.Version = strings.TrimSpace(released)
 	}
+	if status, is := asService(os.Args[1:]); is {
+		os.Exit(status)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	p := program{os.Stdout, os.Stderr, readers}
+	p := program{out: os.Stdout, err: os.Stderr, readers: readers}
 	if filepath.Base(os.Args[0]) == curlName {
 		os.Exit(curl(ctx, os.Args[1:], p))
+	}
+	if status, is := fromDesktop(ctx, os.Args[1:], p); is {
+		os.Exit(status)
 	}
 	os.Exit(run(ctx, os.Args[1:], p))
 }
@@ -67,8 +75,10 @@ func run(ctx context.Context, args []string, p program) int {
 		return doctor(ctx, o, p)
 	case "health":
 		return health(ctx, o, p)
+	case "": // help was asked for and given
+		return 0
 	}
-	return 0 // help was asked for and given
+	return systemCommand(ctx, command, o, p)
 }
 
 // fail prints one line and returns the exit status.

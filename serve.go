@@ -84,6 +84,9 @@ func serve(ctx context.Context, o *options, p program) int {
 	servers := serveOn(listeners, handler, o.web, log)
 	log.Info("listening", "address", addresses(listeners), "access", access(o.web),
 		"version", version.Version, "revision", version.GetRevision())
+	if p.serving != nil {
+		p.serving(ownURL(o, "/"))
+	}
 	checkPaths(o, log)
 	stopPolling := poll(ctx, poller, log)
 	record(ctx, poller, api, log)

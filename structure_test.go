@@ -65,6 +65,7 @@ var rooms = map[string][]string{
 	"internal/accept":             {},
 	"internal/logging":            {"github.com/go-kit/log", "github.com/tjhop/slog-gokit", "gopkg.in/natefinch/lumberjack.v2"},
 	"internal/hwcase":             {module + "/collector", "github.com/prometheus/common"},
+	"internal/winservice":         {"golang.org/x/sys"},
 	"internal/faultfs":            {"github.com/hanwen/go-fuse/v2", "golang.org/x/sys"},
 	"alerts":                      {"go.yaml.in/yaml/v2"},
 	"alerts/generate":             {module + "/alerts", "github.com/alecthomas/kingpin/v2"},
@@ -108,7 +109,9 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 }
 
 // mayStartChildren are the rooms that may run other programs.
-var mayStartChildren = []string{module + "/collector/windows", module + "/collector/worker", module + "/internal/stack"}
+var mayStartChildren = []string{
+	module + "/collector/windows", module + "/collector/worker", module + "/internal/stack", module + "/internal/winservice",
+}
 
 func TestNobodyElseStartsPrograms(t *testing.T) {
 	for _, goos := range []string{"linux", "windows"} {
