@@ -463,7 +463,11 @@ var ancestorForm = regexp.MustCompile(`^(\*|https?:|(https?://)?(\*\.)?[A-Za-z0-
 
 func frameAncestors(s string) (string, error) {
 	words := strings.Fields(s)
-	for _, w := range words {
+	for i, w := range words {
+		if w == "self" || w == "none" { // a shell took the quotes
+			w = "'" + w + "'"
+			words[i] = w
+		}
 		if alone := w == "'none'"; !alone && w != "'self'" && !ancestorForm.MatchString(w) || alone && len(words) > 1 {
 			return "", fmt.Errorf("write *, 'none', 'self' or origins such as https://grafana.example, separated by blanks")
 		}

@@ -124,6 +124,11 @@ func TestPanelFlags(t *testing.T) {
 			t.Errorf("%q became %q", ancestors, o.frameAncestors)
 		}
 	}
+	for bare, ancestors := range map[string]string{"none": "'none'", "self https://a": "'self' https://a"} { // a shell took the quotes
+		if _, o := parsed(t, "--web.frame-ancestors="+bare); o.frameAncestors != ancestors {
+			t.Errorf("%q became %q", bare, o.frameAncestors)
+		}
+	}
 	for _, u := range []string{"http://localhost:3000", "https://grafana.example/d/jarvis-gpu?orgId=1&kiosk"} {
 		if _, o := parsed(t, "--web.grafana-url="+u); o.grafanaURL != u {
 			t.Errorf("%q became %q", u, o.grafanaURL)

@@ -105,14 +105,19 @@ function status(temperature) {
  */
 function alerts({ temperature, utilization, memory_utilization }) {
   const found = [];
-  if (temperature >= 90) found.push({ severity: 'error', text: 'alert_critical', value: temperature.toFixed(1) });
-  else if (temperature >= 80) found.push({ severity: 'warning', text: 'alert_hot', value: temperature.toFixed(1) });
+  if (temperature > 90) found.push({ severity: 'error', text: 'alert_critical', value: temperature.toFixed(1) });
+  else if (temperature > 80) found.push({ severity: 'warning', text: 'alert_hot', value: temperature.toFixed(1) });
   if (memory_utilization > 90) found.push({ severity: 'warning', text: 'alert_memory', value: memory_utilization.toFixed(1) });
-  if (utilization >= 95) found.push({ severity: 'info', text: 'alert_load', value: utilization.toFixed(1) });
+  if (utilization > 95) found.push({ severity: 'info', text: 'alert_load', value: utilization.toFixed(1) });
   if (found.length === 0 && Number.isFinite(temperature)) {
     found.push({ severity: 'success', text: 'alert_none', value: '' });
   }
   return found
+}
+
+/** Whether an alert is more than a remark. */
+function isUrgent({ severity }) {
+  return severity === 'error' || severity === 'warning'
 }
 
 function level(name) {
@@ -289,6 +294,8 @@ const TEXTS = {
     state_hung_explained: 'Le GPU ne répond plus.',
     state_gone_explained: 'Le GPU n\'est plus là.',
     state_partial_explained: 'Certaines lectures ont échoué.',
+    state_failed: 'Aucune lecture n\'a réussi.',
+    state_unread: 'Pas de lecture récente.',
     last_reading: 'Dernière lecture: {value}',
     never_read: 'Jamais lu',
 
@@ -473,6 +480,8 @@ const TEXTS = {
     state_hung_explained: 'The GPU does not answer any more.',
     state_gone_explained: 'The GPU is not there any more.',
     state_partial_explained: 'Some readings have failed.',
+    state_failed: 'All readings have failed.',
+    state_unread: 'No recent reading.',
     last_reading: 'Last reading: {value}',
     never_read: 'Never read',
 
@@ -906,6 +915,8 @@ const NAMES = [
   'name', 'vendor', 'type', 'uuid', 'pci_id', 'driver', 'driver_version', 'vbios', 'source',
 ];
 
+const STATES = ['ok', 'partial', 'asleep', 'hung', 'gone'];
+
 // The entries of a section: keys that are numbers, and the one, if any, that holds limits by name.
 const SECTIONS = {
   sensors: { numbers: ['celsius'], limits: 'limits_celsius' },
@@ -1038,7 +1049,7 @@ function readGpu(gpu, position) {
     index: Number.isInteger(gpu.index) && gpu.index >= 0 ? gpu.index : position,
     ...pick(gpu, NAMES, string),
     simulated: gpu.simulated === true,
-    state: string(gpu.state) ?? (gpu.up === true ? 'ok' : 'gone'),
+    state: STATES.includes(gpu.state) ? gpu.state : gpu.up === true ? 'ok' : 'gone',
     up: gpu.up === true,
     timestamp: number(gpu.timestamp),
     age_seconds: number(gpu.age_seconds),
@@ -1294,7 +1305,7 @@ const look = `
 .gpu-stats-root .gpu-stats-card-name { display: flex; align-items: baseline; gap: 8px; }
 .gpu-stats-root .gpu-stats-card-name b { flex: 1; overflow: hidden; white-space: nowrap; text-overflow: ellipsis; font-weight: 500; }
 .gpu-stats-root .gpu-stats-card-state { display: flex; justify-content: space-between; align-items: center; gap: 8px; font-size: 12px; color: rgba(255, 255, 255, 0.65); }
-.gpu-stats-root .gpu-stats-card-state > :last-child { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.gpu-stats-root .gpu-stats-card-label { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .gpu-stats-root .gpu-stats-index { font: 700 13px/1 var(--gpu-stats-font); color: #00d4ff; }
 .gpu-stats-root .gpu-stats-sim { padding: 1px 5px; border: 1px dashed #ff9500; border-radius: 4px; font: 600 11px/1.2 var(--gpu-stats-font); color: #ff9500; }
 .gpu-stats-root .gpu-stats-state { display: inline-flex; align-items: center; gap: 6px; font-size: 12px; white-space: nowrap; color: var(--gpu-stats-color); }
@@ -1416,7 +1427,7 @@ const look = `
   .gpu-stats-root .gpu-stats-legend { gap: 2px 14px; }
   .gpu-stats-root .gpu-stats-overview { gap: 8px; max-height: 334px; }
   .gpu-stats-root .gpu-stats-card { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 8px; padding: 10px 12px; }
-  .gpu-stats-root .gpu-stats-card-state > :last-child { display: none; }
+  .gpu-stats-root .gpu-stats-card-label { display: none; }
   .gpu-stats-root .gpu-stats-minis { grid-column: 1 / -1; }
   .gpu-stats-root .gpu-stats-mini { display: grid; grid-template-columns: 1fr auto; align-items: baseline; font-size: 12px; }
   .gpu-stats-root .gpu-stats-mini i { grid-column: 1 / -1; }
@@ -1474,7 +1485,7 @@ const look = `
 .compact-gpu-stats.gpu-stats-root .gpu-stats-card { display: flex; flex-direction: row; align-items: center; gap: 6px; padding: 4px 8px; border-radius: 6px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-index { font-size: 11px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-state { gap: 0; font-size: 0; }
-.compact-gpu-stats.gpu-stats-root :is(.gpu-stats-card-name b, .gpu-stats-card-state > :last-child, .gpu-stats-mini small, .gpu-stats-mini i),
+.compact-gpu-stats.gpu-stats-root :is(.gpu-stats-card-name b, .gpu-stats-card-label, .gpu-stats-mini small, .gpu-stats-mini i),
 .compact-gpu-stats.gpu-stats-root .gpu-stats-mini + .gpu-stats-mini { display: none; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-minis { display: flex; gap: 6px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-mini { display: block; font-size: 11px; }
@@ -1500,6 +1511,43 @@ const look = `
 }
 `;
 
+// What is told of a GPU that is not simply well.
+
+const NOTES = {
+  partial: { severity: 'warning', emoji: '⚠️', text: 'state_partial_explained' },
+  asleep: { severity: 'info', emoji: '💤', text: 'state_asleep_explained' },
+  hung: { severity: 'error', emoji: '🚨', text: 'state_hung_explained' },
+  gone: { severity: 'error', emoji: '🚨', text: 'state_gone_explained' },
+};
+const FAILED = { severity: 'error', emoji: '🚨', text: 'state_failed' }; // metrics.md 2a: awake, and all readings failed
+const UNREAD = { severity: 'info', emoji: '⏳', text: 'state_unread' }; // the last reading is too old to be served
+
+/**
+ * What the state of a GPU calls for.
+ * @param {Object} gpu
+ * @returns {?{severity: 'error'|'warning'|'info', emoji: string, text: string}} `text` is a key of texts.js
+ */
+function noteOf(gpu) {
+  if (gpu.state === 'partial' && !gpu.up) return FAILED
+  const isUnread = gpu.timestamp !== null && !hasReadings(gpu);
+  return NOTES[gpu.state] ?? (isUnread ? UNREAD : null)
+}
+
+/** The warnings that a reader is to hear of when they are new: alerts, and that a GPU is lost to us. */
+function warnings(gpu) {
+  const note = noteOf(gpu);
+  return [...(note?.severity === 'error' ? [note] : []), ...alerts(gpu.primary).filter(isUrgent)]
+}
+
+/**
+ * Why a value of a GPU is a dash, as a key of texts.js.
+ * @param {Object} gpu as it is
+ * @param {Object} shown the object with readings, which may be its last ones
+ */
+function absence(gpu, shown) {
+  return hasReadings(shown) ? 'absent' : (noteOf(gpu)?.text ?? 'absent')
+}
+
 /** Colour of each state of a GPU. */
 const stateColors = {
   ok: colors.green,
@@ -1517,9 +1565,17 @@ const minis = [
 
 /** All GPUs of the host at a glance, to choose one from. `choose` gets the label of a GPU. */
 function Overview({ gpus, shown, choose, table }) {
+  const list = useRef(null);
+  useEffect(() => {
+    // The chosen card into the middle. Not by scrollIntoView, which would scroll the page around as well.
+    const box = list.current.getBoundingClientRect();
+    const card = list.current.querySelector('[aria-pressed=true]')?.getBoundingClientRect() ?? box;
+    list.current.scrollLeft += (card.left + card.right - box.left - box.right) / 2;
+    list.current.scrollTop += (card.top + card.bottom - box.top - box.bottom) / 2;
+  }, []);
   return (
     <div role="group" aria-label={table.choose_gpu}>
-      <ul className="gpu-stats-overview">
+      <ul ref={list} className="gpu-stats-overview">
         {gpus.map((gpu) => (
           <li key={gpu.gpu}>
             <OverviewCard gpu={gpu} pressed={gpu.gpu === shown} choose={choose} table={table} />
@@ -1544,7 +1600,13 @@ const OverviewCard = memo(function OverviewCard({ gpu, pressed, choose, table })
         >
           {named(table, 'state', gpu.state)}
         </span>
-        <span>{gpu.simulated ? <span className="gpu-stats-sim">SIM</span> : gpu.gpu}</span>
+        {gpu.simulated ? (
+          <span className="gpu-stats-sim" title={table.simulated_explained}>
+            SIM
+          </span>
+        ) : (
+          <span className="gpu-stats-card-label">{gpu.gpu}</span>
+        )}
       </span>
       <span className="gpu-stats-minis">
         {minis.map(({ key, name, form }) => {
@@ -1602,7 +1664,7 @@ function Badge({ color, children, ...props }) {
   )
 }
 
-/** A dash that says why: the hardware does not tell this value. */
+/** A dash that says why there is no value. */
 function Absent({ reason }) {
   return (
     <span title={reason}>
@@ -1773,7 +1835,7 @@ const kinds = [
     entries: (gpu, table) =>
       gpu.fans.map((fan) => ({
         name: fill(table.fan_number, { value: fan.fan }),
-        text: [fan.rpm != null && rpm(fan.rpm), fan.duty_ratio != null && ratio(fan.duty_ratio)].filter(Boolean).join(' · '),
+        text: [fan.rpm != null && rpm(fan.rpm), fan.duty_ratio != null && ratio(fan.duty_ratio)].filter(Boolean).join(' · ') || DASH,
         share: fan.duty_ratio ?? (fan.max_rpm > 0 && fan.rpm != null ? fan.rpm / fan.max_rpm : null),
         note: [
           fan.target_rpm != null && fill(table.fan_target, { value: rpm(fan.target_rpm) }),
@@ -1882,7 +1944,7 @@ function Details({ gpu, shown, age, table }) {
           </dl>
         </Section>
         <Section emoji="⚠️" title={table.thermal_alerts}>
-          {said.length === 0 && <p>{table[`state_${gpu.state}_explained`] ?? table.absent}</p>}
+          {said.length === 0 && <p>{table[noteOf(gpu)?.text ?? 'absent']}</p>}
           <ul className="gpu-stats-alerts">
             {said.map(({ severity, text, value }) => (
               <li key={text}>
@@ -1905,8 +1967,8 @@ function Details({ gpu, shown, age, table }) {
           return (
             <Section key={key} emoji={emoji} title={table[key]}>
               <ul className="gpu-stats-rows">
-                {rows.map((row) => (
-                  <Row key={row.name} {...row} />
+                {rows.map((row, i) => (
+                  <Row key={`${i} ${row.name}`} {...row} />
                 ))}
               </ul>
               {more}
@@ -1926,6 +1988,7 @@ function Details({ gpu, shown, age, table }) {
 
 // Milliseconds.
 const SILENCE = 5000; // the service sends a frame at least every 3 s
+const EMPTY = 5000; // so long a service that has just begun may know no GPU yet
 const OPENING = 10000; // a handshake that takes longer leads nowhere
 const REQUEST = 10000; // and so does a request
 const POLL = 3000; // between fetches where no frames come
@@ -1944,7 +2007,8 @@ const ROUTES = {
  * @typedef {Object} Snapshot never changed, only replaced
  * @property {'connecting'|'open'|'waiting'} connection waiting: for the next try. Open is also a service whose readings
  *   come by fetches alone
- * @property {null|'unreachable'|'silent'|'address'} error address: the base URL is none, nothing is tried
+ * @property {null|'unreachable'|'service'|'silent'|'address'} error service: its socket opens, and closes without a frame;
+ *   address: the base URL is none, nothing is tried
  * @property {boolean} legacy an old service: one GPU whose `gpu` is ''
  * @property {?string} version of the exporter
  * @property {?number} timestamp of the last body, by the service's clock
@@ -2055,7 +2119,7 @@ function newFeed(base, outside) {
     return () => {
       if (!subscribers.delete(subscriber) || subscribers.size > 0) return
       // Not at once: StrictMode, or a page that replaces another, subscribes again in the same moment.
-      after('close', 0, close);
+      if (base !== null) after('close', 0, close);
     }
   }
 
@@ -2113,13 +2177,15 @@ function newFeed(base, outside) {
   /** @param {boolean} [isOld] the service has answered that it knows no /gpus */
   function begin(path, isOld = false) {
     const isAnswered = attempt !== null && attempt.isAnswered; // until a fetch says otherwise
+    const emptySince = isAnswered ? attempt.emptySince : null; // the same service goes on
     end();
     const mine = {
       path, isOld,
-      socket: null, isOpen: false, isSilent: false,
+      socket: null, isOpen: false, wasOpen: false, isSilent: false,
       frames: 0,
       isFetching: false, isAnswered, // by the last fetch, and no frames came since
       isFirst: true, // no body yet
+      emptySince, // when the first of the bodies without a GPU came that come now
       requests: new Map(), // AbortController -> its timer
       preloaded: new Set(),
     };
@@ -2152,7 +2218,7 @@ function newFeed(base, outside) {
   function conclude(mine) {
     if (mine.isAnswered) return
     if (mine.isSilent) show({ error: 'silent' });
-    else if (mine.frames === 0) show({ error: 'unreachable' });
+    else if (mine.frames === 0) show({ error: mine.wasOpen ? 'service' : 'unreachable' });
   }
 
   // ---- The socket ----
@@ -2166,7 +2232,7 @@ function newFeed(base, outside) {
     }
     watch(mine, OPENING);
     mine.socket.onopen = () => {
-      mine.isOpen = true;
+      mine.isOpen = mine.wasOpen = true;
       watch(mine, SILENCE);
       show({ error: snapshot.error === 'unreachable' ? null : snapshot.error });
     };
@@ -2204,7 +2270,11 @@ function newFeed(base, outside) {
   /** The socket of an attempt is closed, could not be made, or has not said anything for too long. */
   function lost(mine) {
     hangUp(mine);
-    if (mine.path === 'gpus' && mine.frames === 0 && !mine.isAnswered) refusals++;
+    // A service that is away refuses as an old one does: where frames of /ws/gpus came before, only a socket that opened
+    // counts. The price: where the fetch is forbidden, one that was replaced by an old service is known as such only after
+    // a reload.
+    const mayBeOld = mine.wasOpen || snapshot.frames === 0 || snapshot.legacy;
+    if (mine.path === 'gpus' && mine.frames === 0 && !mine.isAnswered && mayBeOld) refusals++;
     else refusals = 0;
     // One that was an old service before is so again, most likely.
     if (refusals >= (snapshot.legacy ? 1 : 2)) {
@@ -2297,7 +2367,17 @@ function newFeed(base, outside) {
     return mine.isFirst || body.timestamp >= snapshot.timestamp
   }
 
+  /** A service that has just begun knows no GPU until its first cycle has ended: that there is none is believed later. */
+  function isBelieved(mine, body) {
+    mine.emptySince = body.gpus.length > 0 ? null : (mine.emptySince ?? outside.now());
+    return mine.emptySince === null || outside.now() - mine.emptySince >= EMPTY
+  }
+
   function take(mine, body, changes = {}) {
+    if (!isBelieved(mine, body)) {
+      show({ error: null, ...changes });
+      return
+    }
     const merged = merge(mine.isFirst ? { ...snapshot, timestamp: null } : snapshot, body);
     mine.isFirst = false;
     const histories = new Map(merged.gpus.map((gpu) => {
@@ -2373,14 +2453,6 @@ const tiles = [
   { key: 'fan_speed', form: fanSpeed, color: colors.cyan },
 ];
 
-/** How the panel tells of a GPU that is not simply well. */
-const stateNotes = {
-  partial: { severity: 'warning', emoji: '⚠️' },
-  asleep: { severity: 'info', emoji: '💤' },
-  hung: { severity: 'error', emoji: '🚨' },
-  gone: { severity: 'error', emoji: '🚨' },
-};
-
 /**
  * The holographic GPU panel.
  *
@@ -2390,9 +2462,14 @@ const stateNotes = {
  * @param {string|number} props.gpu label, uuid or index of the GPU to show
  * @param {string} props.locale French unless it begins with `en`
  */
-function GPUStats({ className = '', baseUrl, gpu: wanted, locale = 'fr' }) {
-  const table = texts(locale);
+function GPUStats({ baseUrl, ...props }) {
   const feed = useMemo(() => feedOf(baseUrl), [baseUrl]);
+  // Of another service nothing is kept: no choice, no error.
+  return <Panel key={feed.base} feed={feed} baseUrl={baseUrl} {...props} />
+}
+
+function Panel({ feed, className = '', baseUrl, gpu: wanted, locale = 'fr' }) {
+  const table = texts(locale);
   const snapshot = useSyncExternalStore(feed.subscribe, feed.getSnapshot, feed.getSnapshot);
   const hidden = useHidden();
   const description = useId();
@@ -2489,7 +2566,8 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
   const shown = hasReadings(gpu) ? gpu : (gpu.kept ?? gpu);
   const stale = lost || shown !== gpu;
   const ageNow = <Age gpu={shown} snapshot={snapshot} hidden={hidden} locale={locale} />;
-  const note = stateNotes[gpu.state];
+  const note = noteOf(gpu);
+  const absent = table[absence(gpu, shown)];
   return (
     <>
       <div role="alert" className="gpu-stats-hidden-text">
@@ -2519,12 +2597,12 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
       )}
       {note && (
         <Message severity={note.severity} emoji={note.emoji}>
-          {table[`state_${gpu.state}_explained`]}
+          {table[note.text]}
           <small>{lastReading(gpu, shown, ageNow, table)}</small>
         </Message>
       )}
       <div className={`gpu-stats-grid ${stale ? 'gpu-stats-stale' : ''}`}>
-        <Statistics gpu={gpu} shown={shown} table={table} />
+        <Statistics gpu={gpu} shown={shown} absent={absent} table={table} />
         <Paper className="gpu-stats-paper">
           <Heading emoji="📈">{table.chart}</Heading>
           <Chart
@@ -2534,7 +2612,7 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
             stale={stale}
             table={table}
           />
-          <VideoMemory used={shown.primary.memory_used} total={shown.primary.memory_total} table={table} />
+          <VideoMemory used={shown.primary.memory_used} total={shown.primary.memory_total} absent={absent} table={table} />
         </Paper>
       </div>
       <FoldOut stale={stale} table={table}>
@@ -2548,7 +2626,7 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
 function lastReading(gpu, shown, ageNow, table) {
   if (shown !== gpu) return fillNode(table.old_values, ageNow)
   if (gpu.timestamp === null) return table.never_read
-  return gpu.state === 'hung' || gpu.state === 'gone' ? fillNode(table.last_reading, ageNow) : null
+  return gpu.state === 'asleep' || (gpu.up && hasReadings(gpu)) ? null : fillNode(table.last_reading, ageNow)
 }
 
 /** Shown while there is no GPU to tell of: the error card, that there is none, or that the first word is awaited. */
@@ -2585,19 +2663,17 @@ function Nothing({ received, error, table }) {
 }
 
 /** Name, chips for what needs a look, the three bars and the four tiles. */
-function Statistics({ gpu, shown, table }) {
-  const absent = hasReadings(shown) ? table.absent : (table[`state_${gpu.state}_explained`] ?? table.absent);
+function Statistics({ gpu, shown, absent, table }) {
   const { primary } = shown;
   const urgent = alerts(gpu.primary).filter(isUrgent);
   const throttle = gpu.throttle ?? [];
+  const driver = gpu.driver_version ?? gpu.driver;
   return (
     <Paper className="gpu-stats-paper">
       <Heading emoji="📊">{table.statistics}</Heading>
       <div className="gpu-stats-name">
         {gpu.name ?? gpu.gpu}
-        {(gpu.driver_version || gpu.driver) && (
-          <small>{fill(table.driver, { value: [gpu.driver, gpu.driver_version].filter(Boolean).join(' ') })}</small>
-        )}
+        {driver && <small>{fill(table.driver, { value: driver })}</small>}
       </div>
       {urgent.length + throttle.length > 0 && (
         <div className="gpu-stats-chips">
@@ -2648,24 +2724,26 @@ function Statistics({ gpu, shown, table }) {
 }
 
 /** The memory in use, in GB, with a thin bar. */
-const VideoMemory = memo(function VideoMemory({ used, total, table }) {
-  const known = used !== null && total > 0;
+const VideoMemory = memo(function VideoMemory({ used, total, absent, table }) {
+  const told = (value) => (value === null ? <Absent reason={absent} /> : gigabytes(value));
   return (
     <div className="gpu-stats-memory" style={{ '--gpu-stats-color': colors.green }}>
       <Heading level="h4" emoji="💾" orbitron>
         {table.video_memory}
       </Heading>
       <div className="gpu-stats-pair">
-        <span className="gpu-stats-used">{fill(table.used, { value: gigabytes(used) })}</span>
-        <span>{fill(table.total, { value: gigabytes(total) })}</span>
+        <span className="gpu-stats-used">{fillNode(table.used, told(used))}</span>
+        <span>{fillNode(table.total, told(total))}</span>
       </div>
-      <LinearProgress
-        variant="determinate"
-        className="gpu-stats-linear"
-        value={known ? Math.min(100, Math.max(0, (used / total) * 100)) : 0}
-        aria-label={table.video_memory}
-        aria-valuetext={`${gigabytes(used)} / ${gigabytes(total)}`}
-      />
+      {used !== null && total > 0 && (
+        <LinearProgress
+          variant="determinate"
+          className="gpu-stats-linear"
+          value={Math.min(100, Math.max(0, (used / total) * 100))}
+          aria-label={table.video_memory}
+          aria-valuetext={`${gigabytes(used)} / ${gigabytes(total)}`}
+        />
+      )}
     </div>
   )
 });
@@ -2673,6 +2751,7 @@ const VideoMemory = memo(function VideoMemory({ used, total, table }) {
 /** The fold-out, closed at first. What is in it costs nothing while it is closed. */
 function FoldOut({ stale, table, children }) {
   const [open, setOpen] = useState(false);
+  const id = useId();
   return (
     <Accordion
       className={`gpu-stats-fold ${stale ? 'gpu-stats-stale' : ''}`}
@@ -2680,7 +2759,7 @@ function FoldOut({ stale, table, children }) {
       expanded={open}
       onChange={(event, expanded) => setOpen(expanded)}
     >
-      <AccordionSummary expandIcon={<ExpandMoreIcon />}>
+      <AccordionSummary expandIcon={<ExpandMoreIcon />} id={`${id}head`} aria-controls={`${id}content`}>
         <Typography variant="h6" component="span" className="gpu-stats-heading">
           <Emoji>📋</Emoji>
           {table.details}
@@ -2702,25 +2781,26 @@ function Age({ gpu, snapshot, hidden, locale }) {
   return age(readingAge(gpu, snapshot), locale)
 }
 
-const isUrgent = ({ severity }) => severity === 'error' || severity === 'warning';
+const nothingTold = { label: null, message: '' };
 
 /**
  * The text for the one element whose role is alert: a warning is told when it comes and not each second, nor when it
  * comes back within a minute because the value swings about its limit.
  */
 function useNewAlert(gpu, table) {
-  const [message, setMessage] = useState('');
+  const [told, setTold] = useState(nothingTold);
   const seen = useRef(new Map()); // when each warning of each GPU was there last
   useEffect(() => {
     const now = Date.now();
-    const urgent = gpu ? alerts(gpu.primary).filter(isUrgent) : [];
+    const urgent = gpu ? warnings(gpu) : [];
     const keyOf = ({ text }) => `${gpu.gpu} ${text}`;
     const fresh = urgent.filter((alert) => !(now - seen.current.get(keyOf(alert)) < 60_000));
     for (const alert of urgent) seen.current.set(keyOf(alert), now);
-    if (fresh.length > 0) setMessage(fresh.map((alert) => fill(table[alert.text], alert)).join(' '));
-    else if (urgent.length === 0) setMessage('');
+    const message = fresh.map((alert) => fill(table[alert.text], alert)).join(' ');
+    if (fresh.length > 0) setTold({ label: gpu.gpu, message });
+    else if (urgent.length === 0) setTold(nothingTold);
   }, [gpu, table]);
-  return message
+  return told.label === gpu?.gpu ? told.message : '' // of the GPU shown before nothing is said any more
 }
 
 /** The error until the service is there again: each new try begins without one, and the panel would flicker. */
@@ -2741,7 +2821,7 @@ function useHidden() {
 }
 
 function errorText(error, baseUrl, table) {
-  return error === null ? null : fill(table[`error_${error}`] ?? table.error_service, { value: baseUrl ?? '' })
+  return error === null ? null : fill(table[`error_${error}`], { value: baseUrl ?? '' })
 }
 
 /** As `fill`, with an element in the place. */

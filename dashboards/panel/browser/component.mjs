@@ -56,9 +56,9 @@ const openApplication = async (exporter, options = {}) => {
 const connected = (page, panels = 1) =>
   until('the panels connected', () => page.getByText('CONNECTÉ', { exact: true }).count(), (n) => n >= panels)
 
-const on = (name, tree, body) => test(name, async () => {
-  const made = tree()
-  const exporter = await Exporter.start(made)
+const on = (name, tree, body, ...flags) => test(name, async () => {
+  const made = tree?.()
+  const exporter = await Exporter.start(made, ...flags)
   try {
     await body(exporter, made)
   } finally {
@@ -116,6 +116,45 @@ on('three panels of one service share a socket', twoCards, async (exporter) => {
   await picture(page, 'three-panels')
   await closeFaultless(page)
 })
+
+on('another service: the choice made for the one before is not kept', twoCards, async (exporter) => {
+  const page = await openApplication(exporter)
+  await until('both', () => exporter.json('/gpus'), (b) => b.gpus.length === 2)
+  const pressed = () => page.locator('[aria-pressed]').evaluateAll((cards) => cards.map((card) => card.ariaPressed).join())
+  const show = (baseUrl) => page.evaluate((props) => window.show(props), { baseUrl })
+  await show(exporter.url)
+  await page.locator('[aria-pressed]').nth(1).click()
+  await until('the choice', pressed, (p) => p === 'false,true')
+  await show('http://')
+  await page.getByText(/Adresse du service GPU invalide/).filter({ visible: true }).first().waitFor()
+  await show(exporter.url)
+  await until('the first card', pressed, (p) => p === 'true,false')
+  assert.equal(await page.getByText(/Adresse du service GPU invalide/).count(), 0)
+  await closeFaultless(page)
+})
+
+for (const [name, cell] of [
+  ['390 px wide', { width: 390, height: 900 }],
+  ['in the compact form', { className: 'compact-gpu-stats', width: 300, height: 700 }],
+]) {
+  on(`of twelve simulated cards the one that is shown is in view, and marked; ${name}`, null, async (exporter) => {
+    const page = await openApplication(exporter, { viewport: { width: 1200, height: 1000 } })
+    await page.evaluate((props) => window.show(props), { ...cell, baseUrl: exporter.url, gpu: 10 })
+    const card = page.locator('[aria-pressed=true]')
+    await card.getByText('SIM', { exact: true }).waitFor()
+    assert.equal(await card.getByText('SIM', { exact: true }).getAttribute('title'), "Valeurs simulées: aucun GPU réel n'est mesuré")
+    assert.equal(await card.evaluate((e) => {
+      const box = e.closest('ul').getBoundingClientRect()
+      const inBox = ({ left, right, top, bottom }) =>
+        left >= box.left - 1 && right <= box.right + 1 && top >= box.top - 1 && bottom <= box.bottom + 1
+      const boxes = [e, ...e.querySelectorAll('span')].map((part) => part.getBoundingClientRect())
+      return boxes.filter(({ width }) => width > 0).every(inBox)
+    }), true)
+    assert.equal(await page.evaluate(() => window.scrollY + document.querySelector('.cell').scrollTop), 0)
+    await picture(page, `twelve-${cell.width}`)
+    await closeFaultless(page)
+  }, '--collector.simulation=on', '--simulation.gpus=12')
+}
 
 for (const [name, tree] of [['one card', oneCard], ['two cards', twoCards]]) {
   on(`the compact form in a cell of 300 px: readable, nothing is cut; ${name}`, tree, async (exporter, made) => {

@@ -81,6 +81,7 @@ describe('one card', () => {
     await shows(page, 'STATUT: HEALTHY')
     await shows(page, /Fonctionnement optimal/)
     await shows(page, /^Dernière mise à jour: \d/)
+    await page.getByRole('region', { name: 'DÉTAILS & HISTORIQUE' }).waitFor() // what the fold-out opens has its name
     await picture(page, 'unfolded')
     await closeFaultless(page)
   })
@@ -111,7 +112,7 @@ describe('one card', () => {
     }
     for (const { celsius, load = '2', used = '1610612736', told, word, name } of [
       { celsius: '79', told: ['optimal'], word: 'attention' },
-      { celsius: '80', told: ['hot'], word: 'attention' },
+      { celsius: '80', load: '95', told: ['optimal'], word: 'attention' },
       { celsius: '85', told: ['hot'], word: 'critique', name: 'hot' },
       { celsius: '95', told: ['critical'], word: 'critique', name: 'critical' },
       { celsius: '60', load: '97', used: '16000000000', told: ['load', 'memory'], word: 'normale', name: 'full' },
@@ -218,6 +219,12 @@ describe('one card', () => {
         const [, frame] = page.frames()
         if (shown) {
           await frame.getByText('CONNECTÉ', { exact: true }).waitFor()
+          // In the frame itself the documentation may not be shown.
+          const opened = page.waitForEvent('popup')
+          await frame.getByRole('link', { name: 'Documentation' }).click()
+          const documentation = await opened
+          await documentation.waitForURL(`${exporter.url}/docs`)
+          assert.equal(page.frames()[1].url(), `${exporter.url}/`)
         } else {
           await until('an error page in its place', () => page.frames()[1].url(), (url) => url.startsWith('chrome-error:'))
           assert.equal(await exporter.sockets(), 0)
@@ -229,7 +236,7 @@ describe('one card', () => {
 
   on('without JavaScript there are links', oneCard, [], async (exporter) => {
     const page = await openPage(browser, exporter.url, { javaScriptEnabled: false })
-    for (const path of ['./metrics', './docs', './gpus']) await page.locator(`a[href="${path}"]`).waitFor()
+    for (const path of ['./metrics', './docs', './gpus']) await page.locator(`a[href="${path}"][target=_top]`).waitFor()
     await closeFaultless(page)
   })
 })
@@ -286,6 +293,9 @@ describe('machines that tell little', () => {
     await until('a reading', () => readBars(page), (r) => r.temperature === primary.temperature.toFixed(1))
     assert.equal((await readBars(page)).utilization, '—')
     assert.match(await tile(page, 'Memory Clock'), /—/)
+    assert.equal(primary.memory_used, null)
+    await shows(page, new RegExp(`^Utilisée: —${fr.absent}$`))
+    assert.equal(await panel(page).getByRole('progressbar', { name: 'MÉMOIRE VIDÉO' }).count(), 0)
     await picture(page, 'absent-readings')
     await closeFaultless(page)
   })
@@ -299,6 +309,7 @@ describe('machines that tell little', () => {
 
   on('no GPU at all', null, ['--collector.simulation=off'], async (exporter) => {
     const page = await open(exporter)
+    await shows(page, new RegExp(fr.waiting)) // a service that has just begun knows none either: believed after 5 s
     await shows(page, new RegExp(fr.no_gpu))
     await shows(page, 'gpu_exporter doctor')
     await picture(page, 'no-gpu')

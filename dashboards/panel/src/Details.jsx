@@ -1,7 +1,8 @@
 import Alert from '@mui/material/Alert'
 import { alerts, band, COLOURS, lowestLimit, sensorBand, status } from './bands.js'
-import { bytes, celsius, clockTime, energy, hertz, ratio, rpm, transfers, watts } from './format.js'
+import { bytes, celsius, clockTime, DASH, energy, hertz, ratio, rpm, transfers, watts } from './format.js'
 import { colors } from './look.js'
+import { noteOf } from './notes.js'
 import { stateColors } from './Overview.jsx'
 import { Badge, Emoji, Heading, Row } from './parts.jsx'
 import { fill, named } from './texts.js'
@@ -97,7 +98,7 @@ const kinds = [
     entries: (gpu, table) =>
       gpu.fans.map((fan) => ({
         name: fill(table.fan_number, { value: fan.fan }),
-        text: [fan.rpm != null && rpm(fan.rpm), fan.duty_ratio != null && ratio(fan.duty_ratio)].filter(Boolean).join(' · '),
+        text: [fan.rpm != null && rpm(fan.rpm), fan.duty_ratio != null && ratio(fan.duty_ratio)].filter(Boolean).join(' · ') || DASH,
         share: fan.duty_ratio ?? (fan.max_rpm > 0 && fan.rpm != null ? fan.rpm / fan.max_rpm : null),
         note: [
           fan.target_rpm != null && fill(table.fan_target, { value: rpm(fan.target_rpm) }),
@@ -206,7 +207,7 @@ export function Details({ gpu, shown, age, table }) {
           </dl>
         </Section>
         <Section emoji="⚠️" title={table.thermal_alerts}>
-          {said.length === 0 && <p>{table[`state_${gpu.state}_explained`] ?? table.absent}</p>}
+          {said.length === 0 && <p>{table[noteOf(gpu)?.text ?? 'absent']}</p>}
           <ul className="gpu-stats-alerts">
             {said.map(({ severity, text, value }) => (
               <li key={text}>
@@ -229,8 +230,8 @@ export function Details({ gpu, shown, age, table }) {
           return (
             <Section key={key} emoji={emoji} title={table[key]}>
               <ul className="gpu-stats-rows">
-                {rows.map((row) => (
-                  <Row key={row.name} {...row} />
+                {rows.map((row, i) => (
+                  <Row key={`${i} ${row.name}`} {...row} />
                 ))}
               </ul>
               {more}

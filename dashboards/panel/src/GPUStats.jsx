@@ -12,7 +12,7 @@ import Typography from '@mui/material/Typography'
 import ExpandMoreIcon from '@mui/icons-material/ExpandMore'
 import MemoryIcon from '@mui/icons-material/Memory'
 import VisibilityIcon from '@mui/icons-material/Visibility'
-import { alerts, band, COLOURS } from './bands.js'
+import { alerts, band, COLOURS, isUrgent } from './bands.js'
 import { Chart } from './Chart.jsx'
 import { choose, find } from './choice.js'
 import { Details, Message } from './Details.jsx'
@@ -21,8 +21,9 @@ import { age, celsius, fanSpeed, gigabytes, megahertz, percent, watts } from './
 import { hasReadings, readingAge, serviceNow } from './frames.js'
 import { newHistory } from './history.js'
 import { colors, look } from './look.js'
+import { absence, noteOf, warnings } from './notes.js'
 import { Overview } from './Overview.jsx'
-import { Badge, Bar, Emoji, Heading, Tile } from './parts.jsx'
+import { Absent, Badge, Bar, Emoji, Heading, Tile } from './parts.jsx'
 import { fill, language, named, texts } from './texts.js'
 
 const styles = <GlobalStyles styles={look} />
@@ -41,14 +42,6 @@ const tiles = [
   { key: 'fan_speed', form: fanSpeed, color: colors.cyan },
 ]
 
-/** How the panel tells of a GPU that is not simply well. */
-const stateNotes = {
-  partial: { severity: 'warning', emoji: '⚠️' },
-  asleep: { severity: 'info', emoji: '💤' },
-  hung: { severity: 'error', emoji: '🚨' },
-  gone: { severity: 'error', emoji: '🚨' },
-}
-
 /**
  * The holographic GPU panel.
  *
@@ -58,9 +51,14 @@ const stateNotes = {
  * @param {string|number} props.gpu label, uuid or index of the GPU to show
  * @param {string} props.locale French unless it begins with `en`
  */
-export default function GPUStats({ className = '', baseUrl, gpu: wanted, locale = 'fr' }) {
-  const table = texts(locale)
+export default function GPUStats({ baseUrl, ...props }) {
   const feed = useMemo(() => feedOf(baseUrl), [baseUrl])
+  // Of another service nothing is kept: no choice, no error.
+  return <Panel key={feed.base} feed={feed} baseUrl={baseUrl} {...props} />
+}
+
+function Panel({ feed, className = '', baseUrl, gpu: wanted, locale = 'fr' }) {
+  const table = texts(locale)
   const snapshot = useSyncExternalStore(feed.subscribe, feed.getSnapshot, feed.getSnapshot)
   const hidden = useHidden()
   const description = useId()
@@ -157,7 +155,8 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
   const shown = hasReadings(gpu) ? gpu : (gpu.kept ?? gpu)
   const stale = lost || shown !== gpu
   const ageNow = <Age gpu={shown} snapshot={snapshot} hidden={hidden} locale={locale} />
-  const note = stateNotes[gpu.state]
+  const note = noteOf(gpu)
+  const absent = table[absence(gpu, shown)]
   return (
     <>
       <div role="alert" className="gpu-stats-hidden-text">
@@ -187,12 +186,12 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
       )}
       {note && (
         <Message severity={note.severity} emoji={note.emoji}>
-          {table[`state_${gpu.state}_explained`]}
+          {table[note.text]}
           <small>{lastReading(gpu, shown, ageNow, table)}</small>
         </Message>
       )}
       <div className={`gpu-stats-grid ${stale ? 'gpu-stats-stale' : ''}`}>
-        <Statistics gpu={gpu} shown={shown} table={table} />
+        <Statistics gpu={gpu} shown={shown} absent={absent} table={table} />
         <Paper className="gpu-stats-paper">
           <Heading emoji="📈">{table.chart}</Heading>
           <Chart
@@ -202,7 +201,7 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
             stale={stale}
             table={table}
           />
-          <VideoMemory used={shown.primary.memory_used} total={shown.primary.memory_total} table={table} />
+          <VideoMemory used={shown.primary.memory_used} total={shown.primary.memory_total} absent={absent} table={table} />
         </Paper>
       </div>
       <FoldOut stale={stale} table={table}>
@@ -216,7 +215,7 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
 function lastReading(gpu, shown, ageNow, table) {
   if (shown !== gpu) return fillNode(table.old_values, ageNow)
   if (gpu.timestamp === null) return table.never_read
-  return gpu.state === 'hung' || gpu.state === 'gone' ? fillNode(table.last_reading, ageNow) : null
+  return gpu.state === 'asleep' || (gpu.up && hasReadings(gpu)) ? null : fillNode(table.last_reading, ageNow)
 }
 
 /** Shown while there is no GPU to tell of: the error card, that there is none, or that the first word is awaited. */
@@ -253,19 +252,17 @@ function Nothing({ received, error, table }) {
 }
 
 /** Name, chips for what needs a look, the three bars and the four tiles. */
-function Statistics({ gpu, shown, table }) {
-  const absent = hasReadings(shown) ? table.absent : (table[`state_${gpu.state}_explained`] ?? table.absent)
+function Statistics({ gpu, shown, absent, table }) {
   const { primary } = shown
   const urgent = alerts(gpu.primary).filter(isUrgent)
   const throttle = gpu.throttle ?? []
+  const driver = gpu.driver_version ?? gpu.driver
   return (
     <Paper className="gpu-stats-paper">
       <Heading emoji="📊">{table.statistics}</Heading>
       <div className="gpu-stats-name">
         {gpu.name ?? gpu.gpu}
-        {(gpu.driver_version || gpu.driver) && (
-          <small>{fill(table.driver, { value: [gpu.driver, gpu.driver_version].filter(Boolean).join(' ') })}</small>
-        )}
+        {driver && <small>{fill(table.driver, { value: driver })}</small>}
       </div>
       {urgent.length + throttle.length > 0 && (
         <div className="gpu-stats-chips">
@@ -316,24 +313,26 @@ function Statistics({ gpu, shown, table }) {
 }
 
 /** The memory in use, in GB, with a thin bar. */
-const VideoMemory = memo(function VideoMemory({ used, total, table }) {
-  const known = used !== null && total > 0
+const VideoMemory = memo(function VideoMemory({ used, total, absent, table }) {
+  const told = (value) => (value === null ? <Absent reason={absent} /> : gigabytes(value))
   return (
     <div className="gpu-stats-memory" style={{ '--gpu-stats-color': colors.green }}>
       <Heading level="h4" emoji="💾" orbitron>
         {table.video_memory}
       </Heading>
       <div className="gpu-stats-pair">
-        <span className="gpu-stats-used">{fill(table.used, { value: gigabytes(used) })}</span>
-        <span>{fill(table.total, { value: gigabytes(total) })}</span>
+        <span className="gpu-stats-used">{fillNode(table.used, told(used))}</span>
+        <span>{fillNode(table.total, told(total))}</span>
       </div>
-      <LinearProgress
-        variant="determinate"
-        className="gpu-stats-linear"
-        value={known ? Math.min(100, Math.max(0, (used / total) * 100)) : 0}
-        aria-label={table.video_memory}
-        aria-valuetext={`${gigabytes(used)} / ${gigabytes(total)}`}
-      />
+      {used !== null && total > 0 && (
+        <LinearProgress
+          variant="determinate"
+          className="gpu-stats-linear"
+          value={Math.min(100, Math.max(0, (used / total) * 100))}
+          aria-label={table.video_memory}
+          aria-valuetext={`${gigabytes(used)} / ${gigabytes(total)}`}
+        />
+      )}
     </div>
   )
 })
@@ -341,6 +340,7 @@ const VideoMemory = memo(function VideoMemory({ used, total, table }) {
 /** The fold-out, closed at first. What is in it costs nothing while it is closed. */
 function FoldOut({ stale, table, children }) {
   const [open, setOpen] = useState(false)
+  const id = useId()
   return (
     <Accordion
       className={`gpu-stats-fold ${stale ? 'gpu-stats-stale' : ''}`}
@@ -348,7 +348,7 @@ function FoldOut({ stale, table, children }) {
       expanded={open}
       onChange={(event, expanded) => setOpen(expanded)}
     >
-      <AccordionSummary expandIcon={<ExpandMoreIcon />}>
+      <AccordionSummary expandIcon={<ExpandMoreIcon />} id={`${id}head`} aria-controls={`${id}content`}>
         <Typography variant="h6" component="span" className="gpu-stats-heading">
           <Emoji>📋</Emoji>
           {table.details}
@@ -370,25 +370,26 @@ function Age({ gpu, snapshot, hidden, locale }) {
   return age(readingAge(gpu, snapshot), locale)
 }
 
-const isUrgent = ({ severity }) => severity === 'error' || severity === 'warning'
+const nothingTold = { label: null, message: '' }
 
 /**
  * The text for the one element whose role is alert: a warning is told when it comes and not each second, nor when it
  * comes back within a minute because the value swings about its limit.
  */
 function useNewAlert(gpu, table) {
-  const [message, setMessage] = useState('')
+  const [told, setTold] = useState(nothingTold)
   const seen = useRef(new Map()) // when each warning of each GPU was there last
   useEffect(() => {
     const now = Date.now()
-    const urgent = gpu ? alerts(gpu.primary).filter(isUrgent) : []
+    const urgent = gpu ? warnings(gpu) : []
     const keyOf = ({ text }) => `${gpu.gpu} ${text}`
     const fresh = urgent.filter((alert) => !(now - seen.current.get(keyOf(alert)) < 60_000))
     for (const alert of urgent) seen.current.set(keyOf(alert), now)
-    if (fresh.length > 0) setMessage(fresh.map((alert) => fill(table[alert.text], alert)).join(' '))
-    else if (urgent.length === 0) setMessage('')
+    const message = fresh.map((alert) => fill(table[alert.text], alert)).join(' ')
+    if (fresh.length > 0) setTold({ label: gpu.gpu, message })
+    else if (urgent.length === 0) setTold(nothingTold)
   }, [gpu, table])
-  return message
+  return told.label === gpu?.gpu ? told.message : '' // of the GPU shown before nothing is said any more
 }
 
 /** The error until the service is there again: each new try begins without one, and the panel would flicker. */
@@ -409,7 +410,7 @@ function useHidden() {
 }
 
 function errorText(error, baseUrl, table) {
-  return error === null ? null : fill(table[`error_${error}`] ?? table.error_service, { value: baseUrl ?? '' })
+  return error === null ? null : fill(table[`error_${error}`], { value: baseUrl ?? '' })
 }
 
 /** As `fill`, with an element in the place. */

@@ -1,4 +1,4 @@
-import { memo } from 'react'
+import { memo, useEffect, useRef } from 'react'
 import { band } from './bands.js'
 import { celsius, percent } from './format.js'
 import { colors } from './look.js'
@@ -21,9 +21,17 @@ const minis = [
 
 /** All GPUs of the host at a glance, to choose one from. `choose` gets the label of a GPU. */
 export function Overview({ gpus, shown, choose, table }) {
+  const list = useRef(null)
+  useEffect(() => {
+    // The chosen card into the middle. Not by scrollIntoView, which would scroll the page around as well.
+    const box = list.current.getBoundingClientRect()
+    const card = list.current.querySelector('[aria-pressed=true]')?.getBoundingClientRect() ?? box
+    list.current.scrollLeft += (card.left + card.right - box.left - box.right) / 2
+    list.current.scrollTop += (card.top + card.bottom - box.top - box.bottom) / 2
+  }, [])
   return (
     <div role="group" aria-label={table.choose_gpu}>
-      <ul className="gpu-stats-overview">
+      <ul ref={list} className="gpu-stats-overview">
         {gpus.map((gpu) => (
           <li key={gpu.gpu}>
             <OverviewCard gpu={gpu} pressed={gpu.gpu === shown} choose={choose} table={table} />
@@ -48,7 +56,13 @@ const OverviewCard = memo(function OverviewCard({ gpu, pressed, choose, table })
         >
           {named(table, 'state', gpu.state)}
         </span>
-        <span>{gpu.simulated ? <span className="gpu-stats-sim">SIM</span> : gpu.gpu}</span>
+        {gpu.simulated ? (
+          <span className="gpu-stats-sim" title={table.simulated_explained}>
+            SIM
+          </span>
+        ) : (
+          <span className="gpu-stats-card-label">{gpu.gpu}</span>
+        )}
       </span>
       <span className="gpu-stats-minis">
         {minis.map(({ key, name, form }) => {

@@ -88,14 +88,19 @@ export function status(temperature) {
  */
 export function alerts({ temperature, utilization, memory_utilization }) {
   const found = []
-  if (temperature >= 90) found.push({ severity: 'error', text: 'alert_critical', value: temperature.toFixed(1) })
-  else if (temperature >= 80) found.push({ severity: 'warning', text: 'alert_hot', value: temperature.toFixed(1) })
+  if (temperature > 90) found.push({ severity: 'error', text: 'alert_critical', value: temperature.toFixed(1) })
+  else if (temperature > 80) found.push({ severity: 'warning', text: 'alert_hot', value: temperature.toFixed(1) })
   if (memory_utilization > 90) found.push({ severity: 'warning', text: 'alert_memory', value: memory_utilization.toFixed(1) })
-  if (utilization >= 95) found.push({ severity: 'info', text: 'alert_load', value: utilization.toFixed(1) })
+  if (utilization > 95) found.push({ severity: 'info', text: 'alert_load', value: utilization.toFixed(1) })
   if (found.length === 0 && Number.isFinite(temperature)) {
     found.push({ severity: 'success', text: 'alert_none', value: '' })
   }
   return found
+}
+
+/** Whether an alert is more than a remark. */
+export function isUrgent({ severity }) {
+  return severity === 'error' || severity === 'warning'
 }
 
 function level(name) {

@@ -74,11 +74,11 @@ describe('alerts', () => {
 
   test.each([
     ['cool', [60, 50, 50], [fine]],
-    ['just below every limit', [79.9, 94.9, 90], [fine]],
-    ['at 80 exactly', [80, 50, 50], [['warning', 'alert_hot', '80.0']]],
-    ['below 90', [89.9, 50, 50], [['warning', 'alert_hot', '89.9']]],
-    ['from 90 the critical one alone', [90, 50, 50], [['error', 'alert_critical', '90.0']]],
-    ['at 95 % exactly', [60, 95, 50], [['info', 'alert_load', '95.0']]],
+    ['at every limit exactly', [80, 95, 90], [fine]],
+    ['above 80', [80.1, 50, 50], [['warning', 'alert_hot', '80.1']]],
+    ['at 90 exactly', [90, 50, 50], [['warning', 'alert_hot', '90.0']]],
+    ['above 90 the critical one alone', [90.1, 50, 50], [['error', 'alert_critical', '90.1']]],
+    ['above 95 %', [60, 95.1, 50], [['info', 'alert_load', '95.1']]],
     ['VRAM above 90 %', [60, 50, 90.1], [['warning', 'alert_memory', '90.1']]],
     ['all of them', [95, 100, 99], [
       ['error', 'alert_critical', '95.0'], ['warning', 'alert_memory', '99.0'], ['info', 'alert_load', '100.0']]],

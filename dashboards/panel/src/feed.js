@@ -8,6 +8,7 @@ import { entryOf, newHistory, preload, push } from './history.js'
 
 // Milliseconds.
 const SILENCE = 5000 // the service sends a frame at least every 3 s
+const EMPTY = 5000 // so long a service that has just begun may know no GPU yet
 const OPENING = 10000 // a handshake that takes longer leads nowhere
 const REQUEST = 10000 // and so does a request
 const POLL = 3000 // between fetches where no frames come
@@ -26,7 +27,8 @@ const ROUTES = {
  * @typedef {Object} Snapshot never changed, only replaced
  * @property {'connecting'|'open'|'waiting'} connection waiting: for the next try. Open is also a service whose readings
  *   come by fetches alone
- * @property {null|'unreachable'|'silent'|'address'} error address: the base URL is none, nothing is tried
+ * @property {null|'unreachable'|'service'|'silent'|'address'} error service: its socket opens, and closes without a frame;
+ *   address: the base URL is none, nothing is tried
  * @property {boolean} legacy an old service: one GPU whose `gpu` is ''
  * @property {?string} version of the exporter
  * @property {?number} timestamp of the last body, by the service's clock
@@ -137,7 +139,7 @@ export function newFeed(base, outside) {
     return () => {
       if (!subscribers.delete(subscriber) || subscribers.size > 0) return
       // Not at once: StrictMode, or a page that replaces another, subscribes again in the same moment.
-      after('close', 0, close)
+      if (base !== null) after('close', 0, close)
     }
   }
 
@@ -195,13 +197,15 @@ export function newFeed(base, outside) {
   /** @param {boolean} [isOld] the service has answered that it knows no /gpus */
   function begin(path, isOld = false) {
     const isAnswered = attempt !== null && attempt.isAnswered // until a fetch says otherwise
+    const emptySince = isAnswered ? attempt.emptySince : null // the same service goes on
     end()
     const mine = {
       path, isOld,
-      socket: null, isOpen: false, isSilent: false,
+      socket: null, isOpen: false, wasOpen: false, isSilent: false,
       frames: 0,
       isFetching: false, isAnswered, // by the last fetch, and no frames came since
       isFirst: true, // no body yet
+      emptySince, // when the first of the bodies without a GPU came that come now
       requests: new Map(), // AbortController -> its timer
       preloaded: new Set(),
     }
@@ -234,7 +238,7 @@ export function newFeed(base, outside) {
   function conclude(mine) {
     if (mine.isAnswered) return
     if (mine.isSilent) show({ error: 'silent' })
-    else if (mine.frames === 0) show({ error: 'unreachable' })
+    else if (mine.frames === 0) show({ error: mine.wasOpen ? 'service' : 'unreachable' })
   }
 
   // ---- The socket ----
@@ -248,7 +252,7 @@ export function newFeed(base, outside) {
     }
     watch(mine, OPENING)
     mine.socket.onopen = () => {
-      mine.isOpen = true
+      mine.isOpen = mine.wasOpen = true
       watch(mine, SILENCE)
       show({ error: snapshot.error === 'unreachable' ? null : snapshot.error })
     }
@@ -286,7 +290,11 @@ export function newFeed(base, outside) {
   /** The socket of an attempt is closed, could not be made, or has not said anything for too long. */
   function lost(mine) {
     hangUp(mine)
-    if (mine.path === 'gpus' && mine.frames === 0 && !mine.isAnswered) refusals++
+    // A service that is away refuses as an old one does: where frames of /ws/gpus came before, only a socket that opened
+    // counts. The price: where the fetch is forbidden, one that was replaced by an old service is known as such only after
+    // a reload.
+    const mayBeOld = mine.wasOpen || snapshot.frames === 0 || snapshot.legacy
+    if (mine.path === 'gpus' && mine.frames === 0 && !mine.isAnswered && mayBeOld) refusals++
     else refusals = 0
     // One that was an old service before is so again, most likely.
     if (refusals >= (snapshot.legacy ? 1 : 2)) {
@@ -379,7 +387,17 @@ export function newFeed(base, outside) {
     return mine.isFirst || body.timestamp >= snapshot.timestamp
   }
 
+  /** A service that has just begun knows no GPU until its first cycle has ended: that there is none is believed later. */
+  function isBelieved(mine, body) {
+    mine.emptySince = body.gpus.length > 0 ? null : (mine.emptySince ?? outside.now())
+    return mine.emptySince === null || outside.now() - mine.emptySince >= EMPTY
+  }
+
   function take(mine, body, changes = {}) {
+    if (!isBelieved(mine, body)) {
+      show({ error: null, ...changes })
+      return
+    }
     const merged = merge(mine.isFirst ? { ...snapshot, timestamp: null } : snapshot, body)
     mine.isFirst = false
     const histories = new Map(merged.gpus.map((gpu) => {

@@ -119,6 +119,8 @@ describe('feedOf', () => {
     leave()
     await settle()
     expect([world.count(), vi.getTimerCount()]).toEqual([blank, 0])
+    feed.subscribe(() => {})
+    expect(stateOf(feed)).toBe('waiting, address') // it does not wait for what never comes
   })
 })
 
@@ -190,13 +192,6 @@ describe('a service that answers', () => {
     expect([...shown().histories.keys()]).toEqual(['a'])
   })
 
-  test('no GPU at all is an answer', () => {
-    const { world, shown, state } = aFeed()
-    world.socket().open()
-    world.socket().gpus(1000, [])
-    expect([state(), shown().gpus, shown().frames]).toEqual(['open', [], 1])
-  })
-
   test('the fetch fills the time until the first frame', async () => {
     const { shown, state } = aFeed({ routes: { '/gpus': aBody(1000) } })
     await settle()
@@ -256,6 +251,72 @@ describe('a service that answers', () => {
   })
 })
 
+describe('no GPU', () => {
+  const labels = ({ gpus }) => gpus.map(({ gpu }) => gpu)
+
+  test('on the first visit it waits, and believes it after 5 s', async () => {
+    const { world, shown, state } = aFeed()
+    world.socket().open()
+    for (let i = 0; i < 5; i++) {
+      world.socket().gpus(1000 + i, [])
+      expect([state(), shown().received, shown().frames]).toEqual(['open', null, i + 1])
+      await pass(1000)
+    }
+    world.socket().gpus(1005, [])
+    expect([shown().received, shown().gpus]).toEqual([Date.now(), []])
+  })
+
+  test('after a restart what there was stays until the first cycle has ended', async () => {
+    const { world, shown } = aFeed()
+    world.socket().open()
+    world.socket().gpus(1000)
+    world.socket().drop()
+    await pass(3000)
+    world.socket().open()
+    world.socket().gpus(1003, [])
+    expect([labels(shown()), shown().timestamp]).toEqual([['0000:03:00.0'], 1000])
+    await pass(1000)
+    world.socket().gpus(1004)
+    expect(shown().histories.get('0000:03:00.0').map(({ time }) => time)).toEqual([1000, 1004])
+  })
+
+  test('each outage counts anew', async () => {
+    const { world, shown } = aFeed({ routes: { '/gpus': forbidden } })
+    world.socket().open()
+    world.socket().gpus(1000)
+    for (let i = 1; i < 4; i++) {
+      world.socket().gpus(1000 + 4 * i, [])
+      world.socket().drop()
+      await pass(4000)
+      world.socket().open()
+    }
+    world.socket().gpus(1020, [])
+    expect(labels(shown())).toEqual(['0000:03:00.0'])
+  })
+
+  test('they were taken away: believed after 5 s', async () => {
+    const { world, shown } = aFeed()
+    world.socket().open()
+    world.socket().gpus(1000)
+    world.socket().gpus(1001, [])
+    expect(labels(shown())).toEqual(['0000:03:00.0'])
+    await pass(4000)
+    world.socket().gpus(1005, [])
+    await pass(1000)
+    world.socket().gpus(1006, [])
+    expect([labels(shown()), shown().histories.size]).toEqual([[], 0])
+  })
+
+  test('by fetches alone, over the tries of the socket', async () => {
+    const { shown } = aFeed({ constructorThrows: true, routes: { '/gpus': aBody(1000, []) } })
+    await pass(4000)
+    expect(shown()).toMatchObject({ connection: 'open', received: null })
+    await pass(5000)
+    expect(shown()).toMatchObject({ connection: 'open', error: null, gpus: [] })
+    expect(shown().received).not.toBe(null)
+  })
+})
+
 describe('a connection that ends', () => {
   test('closed after frames: the values stay, no error, a new try after 3 s', async () => {
     const { world, shown, state } = aFeed()
@@ -312,6 +373,19 @@ describe('a connection that ends', () => {
     world.socket().gpus(1001)
     await happens(world)
     expect(state()).toBe(want)
+  })
+
+  test('it opens, and is closed without a frame: another error than that nobody is there, until a frame', async () => {
+    const { world, state } = aFeed({ routes: { '/gpus': forbidden } })
+    await settle()
+    world.socket().open()
+    world.socket().drop()
+    expect(state()).toBe('waiting, service')
+    await pass(3000)
+    world.socket().open()
+    expect(state()).toBe('open, service')
+    world.socket().gpus(1000)
+    expect(state()).toBe('open')
   })
 
   test('refused, and the fetch fails after that: an error at once', async () => {
@@ -569,6 +643,33 @@ describe('an old service', () => {
     world.socket().open()
     world.socket().stats(1000)
     expect([state(), shown().legacy]).toEqual(['open', true])
+  })
+
+  test('frames of /ws/gpus came before: a service that is away, however long, is not taken for an old one', async () => {
+    const { world, shown, state } = aFeed({ routes: { '/gpus': forbidden, '/gpu/stats': forbidden } })
+    world.socket().open()
+    world.socket().gpus(1000)
+    for (let i = 0; i < 10; i++) {
+      world.socket().drop()
+      await pass(30_000)
+    }
+    expect(new Set(world.paths())).toEqual(new Set(['/ws/gpus']))
+    world.socket().open()
+    world.socket().gpus(1300)
+    expect([state(), shown().legacy]).toEqual(['open', false])
+  })
+
+  test('frames of /ws/gpus came before, then sockets open and are closed without one: an old one after all', async () => {
+    const { world } = aFeed({ routes: { '/gpus': forbidden, '/gpu/stats': forbidden } })
+    world.socket().open()
+    world.socket().gpus(1000)
+    world.socket().drop()
+    for (let i = 0; i < 2; i++) {
+      await pass(6000)
+      world.socket().open()
+      world.socket().drop()
+    }
+    expect(world.socket().path).toBe('/ws/gpu-stats')
   })
 
   test('a frame between: not twice', async () => {

@@ -26,6 +26,8 @@ const NAMES = [
   'name', 'vendor', 'type', 'uuid', 'pci_id', 'driver', 'driver_version', 'vbios', 'source',
 ]
 
+const STATES = ['ok', 'partial', 'asleep', 'hung', 'gone']
+
 // The entries of a section: keys that are numbers, and the one, if any, that holds limits by name.
 const SECTIONS = {
   sensors: { numbers: ['celsius'], limits: 'limits_celsius' },
@@ -158,7 +160,7 @@ function readGpu(gpu, position) {
     index: Number.isInteger(gpu.index) && gpu.index >= 0 ? gpu.index : position,
     ...pick(gpu, NAMES, string),
     simulated: gpu.simulated === true,
-    state: string(gpu.state) ?? (gpu.up === true ? 'ok' : 'gone'),
+    state: STATES.includes(gpu.state) ? gpu.state : gpu.up === true ? 'ok' : 'gone',
     up: gpu.up === true,
     timestamp: number(gpu.timestamp),
     age_seconds: number(gpu.age_seconds),

@@ -88,12 +88,18 @@ describe('readGpus', () => {
     ['name', '', null],
     ['name', 'x'.repeat(1000), 'x'.repeat(256)],
     ['state', null, 'ok'],
-    ['state', 'melting', 'melting'],
+    ['state', 'melting', 'ok'],
+    ['state', 'constructor', 'ok'],
+    ['state', 'asleep', 'asleep'],
     ['simulated', 'yes', false],
   ])('%s: %j becomes %j', (key, value, want) => {
     const read = readGpus(aBody(1, [{ ...aGPU(), [key]: value }])).gpus[0][key]
     if (key === 'primary') expect(Object.values(read).every((one) => one === null)).toBe(true)
     else expect(read).toEqual(want)
+  })
+
+  test.each([[true, 'ok'], [false, 'gone'], [null, 'gone']])('a state that is not known, with up %s: %s', (up, want) => {
+    expect(readGpus(aBody(1, [aGPU({ state: 'melting', up })])).gpus[0].state).toBe(want)
   })
 
   test('a section has at most 256 entries, a GPU at most 256 fans and reasons', () => {
@@ -298,7 +304,7 @@ describe('hostile frames', () => {
   function isSound(gpu) {
     const { driver_version, ...primary } = gpu.primary
     const entries = [gpu.sensors, gpu.memory, gpu.power, gpu.clocks].flatMap(Object.values)
-    return typeof gpu.gpu === 'string' && typeof gpu.state === 'string' && Number.isInteger(gpu.index) &&
+    return typeof gpu.gpu === 'string' && ['ok', 'partial', 'asleep', 'hung', 'gone'].includes(gpu.state) && Number.isInteger(gpu.index) &&
       Object.values(primary).every((value) => value === null || isNumber(value)) &&
       entries.every((entry) => isObject(entry) && Object.values(entry).length > 0) &&
       entries.flatMap(Object.values).every((value) => isNumber(value) || Object.values(value).every(isNumber)) &&

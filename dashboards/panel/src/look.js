@@ -152,7 +152,7 @@ export const look = `
 .gpu-stats-root .gpu-stats-card-name { display: flex; align-items: baseline; gap: 8px; }
 .gpu-stats-root .gpu-stats-card-name b { flex: 1; overflow: hidden; white-space: nowrap; text-overflow: ellipsis; font-weight: 500; }
 .gpu-stats-root .gpu-stats-card-state { display: flex; justify-content: space-between; align-items: center; gap: 8px; font-size: 12px; color: rgba(255, 255, 255, 0.65); }
-.gpu-stats-root .gpu-stats-card-state > :last-child { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.gpu-stats-root .gpu-stats-card-label { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .gpu-stats-root .gpu-stats-index { font: 700 13px/1 var(--gpu-stats-font); color: #00d4ff; }
 .gpu-stats-root .gpu-stats-sim { padding: 1px 5px; border: 1px dashed #ff9500; border-radius: 4px; font: 600 11px/1.2 var(--gpu-stats-font); color: #ff9500; }
 .gpu-stats-root .gpu-stats-state { display: inline-flex; align-items: center; gap: 6px; font-size: 12px; white-space: nowrap; color: var(--gpu-stats-color); }
@@ -274,7 +274,7 @@ export const look = `
   .gpu-stats-root .gpu-stats-legend { gap: 2px 14px; }
   .gpu-stats-root .gpu-stats-overview { gap: 8px; max-height: 334px; }
   .gpu-stats-root .gpu-stats-card { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 8px; padding: 10px 12px; }
-  .gpu-stats-root .gpu-stats-card-state > :last-child { display: none; }
+  .gpu-stats-root .gpu-stats-card-label { display: none; }
   .gpu-stats-root .gpu-stats-minis { grid-column: 1 / -1; }
   .gpu-stats-root .gpu-stats-mini { display: grid; grid-template-columns: 1fr auto; align-items: baseline; font-size: 12px; }
   .gpu-stats-root .gpu-stats-mini i { grid-column: 1 / -1; }
@@ -332,7 +332,7 @@ export const look = `
 .compact-gpu-stats.gpu-stats-root .gpu-stats-card { display: flex; flex-direction: row; align-items: center; gap: 6px; padding: 4px 8px; border-radius: 6px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-index { font-size: 11px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-state { gap: 0; font-size: 0; }
-.compact-gpu-stats.gpu-stats-root :is(.gpu-stats-card-name b, .gpu-stats-card-state > :last-child, .gpu-stats-mini small, .gpu-stats-mini i),
+.compact-gpu-stats.gpu-stats-root :is(.gpu-stats-card-name b, .gpu-stats-card-label, .gpu-stats-mini small, .gpu-stats-mini i),
 .compact-gpu-stats.gpu-stats-root .gpu-stats-mini + .gpu-stats-mini { display: none; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-minis { display: flex; gap: 6px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-mini { display: block; font-size: 11px; }

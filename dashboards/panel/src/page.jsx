@@ -60,6 +60,9 @@ const links = [
   [told('grafana'), table.grafana],
 ]
 
+// In a frame nothing but the page itself may be shown: /docs forbids it.
+const aside = window.parent === window ? {} : { target: '_blank', rel: 'noopener' }
+
 document.documentElement.lang = language(locale)
 createRoot(root).render(
   <StrictMode>
@@ -71,7 +74,7 @@ createRoot(root).render(
         <GPUStats baseUrl={new URL('.', location.href).href} gpu={query.get('gpu') ?? undefined} locale={locale} />
       </main>
       <footer className="page-foot">
-        {links.map(([href, text]) => href && <a key={text} href={href}>{text}</a>)}
+        {links.map(([href, text]) => href && <a key={text} href={href} {...aside}>{text}</a>)}
         <span>gpu_exporter {told('version')}</span>
       </footer>
     </ThemeProvider>

@@ -39,8 +39,8 @@ export function Badge({ color, children, ...props }) {
   )
 }
 
-/** A dash that says why: the hardware does not tell this value. */
-function Absent({ reason }) {
+/** A dash that says why there is no value. */
+export function Absent({ reason }) {
   return (
     <span title={reason}>
       <span aria-hidden="true">{DASH}</span>

@@ -64,6 +64,8 @@ const TEXTS = {
     state_hung_explained: 'Le GPU ne répond plus.',
     state_gone_explained: 'Le GPU n\'est plus là.',
     state_partial_explained: 'Certaines lectures ont échoué.',
+    state_failed: 'Aucune lecture n\'a réussi.',
+    state_unread: 'Pas de lecture récente.',
     last_reading: 'Dernière lecture: {value}',
     never_read: 'Jamais lu',
 
@@ -248,6 +250,8 @@ const TEXTS = {
     state_hung_explained: 'The GPU does not answer any more.',
     state_gone_explained: 'The GPU is not there any more.',
     state_partial_explained: 'Some readings have failed.',
+    state_failed: 'All readings have failed.',
+    state_unread: 'No recent reading.',
     last_reading: 'Last reading: {value}',
     never_read: 'Never read',
 
