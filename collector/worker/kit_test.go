@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 		serveTests("well")
 	case "old":
 		serveTests("old")
+	case "pool":
+		fmt.Fprintln(os.Stderr, Serve(poolHello, &shelf{}))
+		os.Exit(9)
 	case "hang":
 		time.Sleep(time.Hour)
 	case "parent":

@@ -56,7 +56,7 @@ type Supervisor struct {
 	o     Options
 	life  context.Context
 	close context.CancelFunc
-	dying dying
+	dying *dying
 
 	mu       sync.Mutex // is held during an exchange
 	child    *child     // nil: none runs
@@ -96,7 +96,7 @@ func New(o Options) *Supervisor {
 	if o.Restarted == nil {
 		o.Restarted = func(Reason) {}
 	}
-	s := &Supervisor{o: o}
+	s := &Supervisor{o: o, dying: &dying{}}
 	s.life, s.close = context.WithCancel(context.Background())
 	return s
 }

@@ -96,3 +96,32 @@ func TestManyRoundsLeakNothing(t *testing.T) {
 	s.Close()
 	until(t, "no child", func() bool { _, c, _ := used(t); return c == 0 })
 }
+
+func TestManyRoundsOfAPoolLeakNothing(t *testing.T) {
+	rounds := 200
+	if testing.Short() {
+		rounds = 20
+	}
+	var told reasons
+	p, file := pool(t, &told, func(o *PoolOptions) { o.Backoff, o.MaxBack = time.Microsecond, time.Millisecond })
+	faults := []string{"alone " + file, "crash " + file}
+	well(t, p, "a", faults[0], faults[1])
+	descriptors, children, goroutines := used(t)
+	for round := range rounds {
+		behave := misbehave(t, file)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		_ = reads(ctx, p, "a", faults[round%len(faults)])
+		cancel()
+		behave()
+		well(t, p, "a", faults[0], faults[1])
+	}
+	if told.of(Timeout)+told.of(Crash) < rounds/2 {
+		t.Errorf("told of %v in %d rounds", told.n, rounds)
+	}
+	until(t, "as few descriptors, children and goroutines as before", func() bool {
+		d, c, g := used(t)
+		return d <= descriptors && c <= children && g <= goroutines+2
+	})
+	p.Close()
+	until(t, "no child", func() bool { _, c, _ := used(t); return c == 0 })
+}

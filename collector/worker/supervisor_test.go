@@ -148,28 +148,22 @@ func TestNoStartBeforeItsTime(t *testing.T) {
 	}
 }
 
-func TestNoStartWhileTwoDoNotDie(t *testing.T) {
-	s := New(options(&reasons{}))
+func TestChildrenThatDoNotDie(t *testing.T) {
+	var told reasons
+	o := options(&told)
+	o.KillWait = time.Millisecond
+	s := New(o)
 	defer s.Close()
-	s.dying.add(maxDying)
+	hanging := &process{ended: make(chan struct{}), reaped: true} // no signal reaches it
+	for range maxDying {
+		s.leave(&child{process: hanging, cut: func() {}}, 0)
+	}
+	until(t, "the word stuck for each", func() bool { return told.of(Stuck) == maxDying })
 	if _, err := request(soon(t), s, Frame{Type: ask}); !errors.Is(err, ErrStuck) {
 		t.Errorf("%v, want %v", err, ErrStuck)
 	}
-	s.dying.add(-1)
-	answers(t, s)
-}
-
-func TestAChildThatDoesNotDieAtOnceIsToldOf(t *testing.T) {
-	var told reasons
-	o := options(&told)
-	o.KillWait = time.Nanosecond // nobody dies that fast
-	s := New(o)
-	defer s.Close()
-	if _, err := request(soon(t), s, Frame{Type: askGarbage}); !errors.Is(err, ErrFrame) {
-		t.Fatal(err)
-	}
-	until(t, "the word stuck", func() bool { return told.of(Stuck) == 1 })
-	until(t, "its end", func() bool { return !s.dying.full() })
+	close(hanging.ended) // the driver has let them go
+	until(t, "their end", func() bool { return !s.dying.full() })
 	answers(t, s)
 }
 
