@@ -102,7 +102,7 @@ func (h host) options() Options {
 // quick are times for tests: calls follow each other fast, and may take long on a busy machine.
 var quick = times{
 	shortest: time.Millisecond, longest: time.Second, first: 30 * time.Second, call: 30 * time.Second,
-	idle: time.Hour, rest: time.Hour, longestRest: time.Hour,
+	rest: collector.RestTimes{Idle: time.Hour, First: time.Hour, Longest: time.Hour},
 }
 
 // deadline is that of a read: a tenth of it must be enough to say that there is no answer yet, on a busy machine too.

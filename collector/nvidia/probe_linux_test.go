@@ -210,27 +210,6 @@ func TestAGPUThatWakesUpIsReadAndNamed(t *testing.T) {
 	}
 }
 
-func TestRest(t *testing.T) {
-	var p rest
-	now := time.Now()
-	for _, c := range []struct {
-		after time.Duration // since the step before
-		idle  bool
-		holds time.Duration // from then on; 0: not
-	}{
-		{0, true, 0}, {15 * time.Second, true, 0}, {5 * time.Second, false, 0}, {time.Second, true, 0}, {19 * time.Second, true, 0},
-		{time.Second, true, 30 * time.Second}, {30 * time.Second, true, time.Minute}, {time.Minute, true, 2 * time.Minute},
-		{2 * time.Minute, true, 4 * time.Minute}, {4 * time.Minute, true, 8 * time.Minute}, {8 * time.Minute, true, 10 * time.Minute},
-		{10 * time.Minute, true, 10 * time.Minute}, {10 * time.Minute, false, 0}, {time.Second, true, 0}, {20 * time.Second, true, 30 * time.Second},
-	} {
-		now = now.Add(c.after)
-		p.observe(now, c.idle, usual)
-		if c.holds == 0 && p.holds(now) || c.holds > 0 && (!p.holds(now.Add(c.holds-1)) || p.holds(now.Add(c.holds))) {
-			t.Errorf("%+v: until %v", c, p.until.Sub(now))
-		}
-	}
-}
-
 func TestAnIdleGPUIsLeftAloneSoThatItCanSleep(t *testing.T) {
 	const idle = "<utilization><gpu_util>0 %</gpu_util></utilization><performance_state>P8</performance_state>"
 	for _, c := range []struct {
@@ -250,7 +229,7 @@ func TestAnIdleGPUIsLeftAloneSoThatItCanSleep(t *testing.T) {
 			h.write("document", strings.Replace(document(1, first), "</gpu>", c.more+"</gpu>", 1))
 			h.smi("cat '" + h.root + "/document'")
 			short := quick
-			short.idle = time.Nanosecond
+			short.rest.Idle = time.Nanosecond
 			l := h.start(h.options(), short)
 			if !c.rests {
 				until(t, "five calls", func() bool { return len(h.calls()) >= 5 })

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"time"
 
 	"gpu_exporter/collector/sysfs"
 )
@@ -49,27 +48,3 @@ func powerOf(dir string) (power, error) {
 	}
 	return asleep, fmt.Errorf("%w: runtime_status %q", sysfs.ErrMalformed, status)
 }
-
-// rest decides when an idle GPU that may sleep is left alone: each call of nvidia-smi would keep it awake (nvidia.md 9
-// rule 4). The zero value is a GPU that was just seen for the first time.
-type rest struct {
-	idleSince time.Time // of no load in a row; zero: there was load
-	until     time.Time // end of the pause; zero: none
-	pause     time.Duration
-}
-
-// observe takes note of what a call that read the GPU saw.
-func (p *rest) observe(now time.Time, idle bool, t times) {
-	switch {
-	case !idle:
-		*p = rest{}
-	case p.idleSince.IsZero():
-		p.idleSince = now
-	case now.Sub(p.idleSince) >= t.idle: // each pause that does not let it fall asleep is longer than the last
-		p.pause = min(max(2*p.pause, t.rest), t.longestRest)
-		p.until = now.Add(p.pause)
-	}
-}
-
-// holds says whether the GPU is to be left alone.
-func (p *rest) holds(now time.Time) bool { return now.Before(p.until) }

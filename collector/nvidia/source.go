@@ -17,17 +17,16 @@ import (
 
 // times set the pace of calls.
 type times struct {
-	shortest, longest time.Duration // between the beginnings of two calls
-	first, call       time.Duration // what the first call may take, and each after it
-	idle              time.Duration // without load until a GPU that may sleep is left alone
-	rest, longestRest time.Duration // how long for the first time, and at most
+	shortest, longest time.Duration       // between the beginnings of two calls
+	first, call       time.Duration       // what the first call may take, and each after it
+	rest              collector.RestTimes // of GPUs that may sleep
 }
 
 // usual are the times outside tests: a call may start the driver up and down, which takes 50 ms to 6 s of the kernel's own
 // time (nvidia.md 4.1).
 var usual = times{
 	shortest: 5 * time.Second, longest: time.Minute, first: FirstAnswer, call: 10 * time.Second,
-	idle: 20 * time.Second, rest: 30 * time.Second, longestRest: 10 * time.Minute,
+	rest: collector.UsualRest,
 }
 
 // FirstAnswer is how long the first call may take: it starts the driver, one GPU after the other.
@@ -48,8 +47,8 @@ type source struct {
 	mu       sync.Mutex
 	path     string
 	cards    []card
-	rests    map[string]*rest // by GPU, of those that may sleep
-	devices  int              // that are open: the last one ends the call that runs
+	rests    map[string]*collector.Rest // by GPU, of those that may sleep
+	devices  int                        // that are open: the last one ends the call that runs
 	interval time.Duration
 	began    time.Time     // of the last call
 	running  chan struct{} // closed when the call ends; nil: none runs
@@ -87,7 +86,7 @@ func (r result) hides(gpu string) bool {
 }
 
 func newSource(o Options, t times) *source {
-	s := &source{o: o, times: t, interval: max(o.Interval, t.shortest), rests: map[string]*rest{}}
+	s := &source{o: o, times: t, interval: max(o.Interval, t.shortest), rests: map[string]*collector.Rest{}}
 	s.runner.Stuck = func() { o.Restarted(nvml.SourceSMI, collector.RestartStuck) }
 	return s
 }
@@ -134,9 +133,9 @@ func (s *source) mayAsk(c card, now time.Time) bool {
 		return true
 	}
 	if s.rests[c.gpu] == nil {
-		s.rests[c.gpu] = &rest{}
+		s.rests[c.gpu] = &collector.Rest{}
 	}
-	return !s.rests[c.gpu].holds(now)
+	return !s.rests[c.gpu].Holds(now)
 }
 
 // sleeps ends the pause that a GPU was given to fall asleep: it has, and is read when it wakes.
@@ -236,7 +235,7 @@ func (s *source) end(r result, names nvml.Names, began time.Time) {
 	for gpu, p := range s.rests {
 		if r.doc != nil && r.about(gpu) {
 			card := r.doc.Find(gpu)
-			p.observe(r.at, card != nil && card.Idle(), s.times)
+			p.Observe(r.at, card != nil && card.Idle(), s.times.rest)
 		}
 	}
 	s.pace(r.at.Sub(began))

@@ -162,11 +162,13 @@ type ADLAdapter struct {
 type ADLTarget struct {
 	Index int32
 	// Usage: ask for DedicatedVRAMUsage too, which takes up to a second: only where the performance counters tell none.
-	Usage bool
+	Usage    bool
+	MaySleep bool
 }
 
 // ADLReading is what the sensors of one GPU say.
 type ADLReading struct {
+	Err    error // the GPU did not answer
 	Result int32 // of QueryPMLogData: 0 to 4 is good
 	PMLog  PMLog
 	Usage  *int64 // DedicatedVRAMUsage in MiB; nil: not asked or not told
@@ -187,6 +189,12 @@ type NVMLDevice struct {
 	PCIID   string // 10de:220a
 	Version string // of the driver
 	VBIOS   string
+}
+
+// NVMLTarget is a GPU that NVML is to ask.
+type NVMLTarget struct {
+	Address  Address
+	MaySleep bool
 }
 
 // NVMLReading is what NVML says of one GPU.

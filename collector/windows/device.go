@@ -36,12 +36,14 @@ func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 		d.plan = nil
 	}
 	d.p.pdh.begin(&d.had[pdh], struct{}{})
-	awake, powerErr := d.awake(ctx, f)
-	if awake.asleep[d.g.pnp] {
+	moods := d.p.moods(ctx, &d.power, f.gpus)
+	mood := moods.of[d.g.info.GPU]
+	if mood == asleep {
 		// D3DKMT's statistics would not wake it either, but there is nobody to tell of them. The counters go on, so that
 		// the busy time of its engines lacks nothing.
 		return collector.ErrAsleep
 	}
+	awake := d.p.questions(f.gpus, moods)
 	if len(awake.targets) > 0 {
 		d.p.d3dkmt.begin(&d.had[d3dkmt], awake.targets)
 	}
@@ -52,7 +54,7 @@ func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 		d.p.nvml.begin(&d.had[nvml], awake.nvml)
 	}
 
-	h := d.hear(ctx, awake)
+	h := d.hear(ctx, mood)
 	asked, late := 0, 0
 	for t := range static {
 		if !errors.Is(h.err[t], ErrUnsupported) && !errors.Is(h.err[t], errUnasked) {
@@ -69,64 +71,141 @@ func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 	if h.d3dkmt.Gone {
 		return collector.ErrGone
 	}
-	if powerErr != nil {
-		r.Fail(collector.Failure{Kind: kindOf(powerErr), Source: sourcePnP, Err: powerErr})
+	if mood == unsure {
+		r.Fail(collector.Failure{Kind: kindOf(moods.err), Source: sourcePnP, Err: moods.err})
 	}
 	if d.plan == nil {
 		d.plan = newPlan(d.g)
 	}
 	d.plan.read(r, h)
+	d.settle(r, h)
 	return nil
 }
 
-// awakeness is which GPUs may be asked for what in a cycle.
-type awakeness struct {
-	asleep  map[string]bool // by device instance id
-	unsure  map[string]bool // likewise: may sleep, and whether it does is not known
-	targets []Target
-	adl     []ADLTarget
-	nvml    []Address
+// idleState is the first of NVIDIA's performance states in which a GPU has nothing to do.
+const idleState = 8
+
+// settle lets a GPU go that may sleep, once it has been idle for long: the child of the library that reads it keeps it
+// awake.
+func (d *device) settle(r *collector.Reading, h *heard) {
+	if !d.g.maySleep() || h.err[nvml] != nil && h.err[adl] != nil {
+		return
+	}
+	load, told := r.Value(d.plan.of(collector.Utilization))
+	state, has := r.Value(d.plan.of(collector.PerformanceState))
+	if d.p.observe(d.g, told && load == 0 && (!has || state >= idleState)) {
+		d.p.letGo(d.g)
+	}
 }
 
-// awake asks for the power states of all GPUs. Power that is not told means awake; of a GPU that may sleep it must have
-// been told in time, or it is left alone by what could wake it. The error is about d.
-func (d *device) awake(ctx context.Context, f *fleet) (awakeness, error) {
+// mood is what a GPU may be asked.
+type mood uint8
+
+const (
+	open    mood = iota // everything
+	unsure              // nothing that could wake it: it may sleep, and whether it does was not told in time
+	resting             // likewise: it was idle for long, and is given the time to fall asleep
+	asleep
+)
+
+// moods are those of all GPUs, by their label.
+type moods struct {
+	of  map[string]mood
+	err error // why some are unsure
+}
+
+// moods asks for the power states of all GPUs, for somebody who had an answer before. Power that is not told means awake.
+func (p *Probe) moods(ctx context.Context, h *had, gpus []*gpu) moods {
 	var ids []string
-	for _, g := range f.gpus {
+	for _, g := range gpus {
 		if g.pnp != "" {
 			ids = append(ids, g.pnp)
 		}
 	}
-	a := awakeness{asleep: map[string]bool{}, unsure: map[string]bool{}}
+	m := moods{of: map[string]mood{}}
 	var states map[string]PowerState
-	var err error
 	if len(ids) > 0 {
-		d.p.power.begin(&d.power, ids)
-		states, err = d.p.power.wait(ctx, &d.power)
+		p.power.begin(h, ids)
+		states, m.err = p.power.wait(ctx, h)
 	}
-	late := errors.Is(err, errLate)
-	for _, g := range f.gpus {
-		a.asleep[g.pnp] = g.pnp != "" && states[g.pnp] == PowerD3
-		a.unsure[g.pnp] = g.pnp != "" && late && g.maySleep()
-		open := !a.asleep[g.pnp] && !a.unsure[g.pnp]
+	for _, g := range gpus {
+		switch {
+		case g.pnp != "" && states[g.pnp] == PowerD3:
+			m.of[g.info.GPU] = asleep
+			p.wakes(g)
+			p.letGo(g)
+		case g.pnp != "" && g.maySleep() && errors.Is(m.err, errLate):
+			m.of[g.info.GPU] = unsure
+		case p.rests(g):
+			m.of[g.info.GPU] = resting
+		}
+	}
+	return m
+}
+
+// letGo ends the children of libraries that keep a GPU awake.
+func (p *Probe) letGo(g *gpu) {
+	if g.adl != nil {
+		p.o.Sources.ADL.LetGo(g.adl.Index)
+	}
+	if g.nvml != nil {
+		p.o.Sources.NVML.LetGo(g.address)
+	}
+}
+
+// observe notes whether a GPU was idle when it was read, and says whether it is to be left alone now.
+func (p *Probe) observe(g *gpu, idle bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.pauses[g.info.GPU]
+	if r == nil {
+		r = &collector.Rest{}
+		p.pauses[g.info.GPU] = r
+	}
+	r.Observe(p.now(), idle, collector.UsualRest)
+	return r.Holds(p.now())
+}
+
+// rests says whether a GPU is left alone.
+func (p *Probe) rests(g *gpu) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.pauses[g.info.GPU]
+	return r != nil && r.Holds(p.now())
+}
+
+// wakes notes that a GPU sleeps: it is read when it is awake again.
+func (p *Probe) wakes(g *gpu) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.pauses, g.info.GPU)
+}
+
+// questions are what the sources are asked in a cycle.
+type questions struct {
+	targets []Target
+	adl     []ADLTarget
+	nvml    []NVMLTarget
+}
+
+func (p *Probe) questions(gpus []*gpu, m moods) (q questions) {
+	for _, g := range gpus {
+		is := m.of[g.info.GPU]
 		if g.adapter != nil && g.luid != 0 {
-			a.targets = append(a.targets, Target{LUID: g.luid, Sensors: open, Node: g.coreNode()})
+			q.targets = append(q.targets, Target{LUID: g.luid, Sensors: is == open, Node: g.coreNode()})
 		}
-		if g.adl != nil && open {
-			a.adl = append(a.adl, ADLTarget{Index: g.adl.Index, Usage: d.p.noCounters.Load()})
+		if g.adl != nil && is == open {
+			q.adl = append(q.adl, ADLTarget{g.adl.Index, p.noCounters.Load(), g.maySleep()})
 		}
-		if g.nvml != nil && open {
-			a.nvml = append(a.nvml, g.nvml.Address)
+		if g.nvml != nil && is == open {
+			q.nvml = append(q.nvml, NVMLTarget{g.address, g.maySleep()})
 		}
 	}
-	if !a.unsure[d.g.pnp] {
-		err = nil
-	}
-	return a, err
+	return q
 }
 
 // hear waits for the answers on d.
-func (d *device) hear(ctx context.Context, a awakeness) *heard {
+func (d *device) hear(ctx context.Context, m mood) *heard {
 	h := &heard{now: d.p.now()}
 	g, p := d.g, d.p
 	for t := range static {
@@ -136,18 +215,18 @@ func (d *device) hear(ctx context.Context, a awakeness) *heard {
 		switch {
 		case !there:
 			return ErrUnsupported
-		case a.unsure[g.pnp]:
+		case m != open:
 			return errUnasked
 		}
 		return nil
 	}
 	if h.err[nvml] = unasked(g.nvml != nil); h.err[nvml] == nil {
-		h.nvml, h.err[nvml] = one(ctx, p.nvml, &d.had[nvml], func(m map[Address]NVMLReading) (NVMLReading, bool) { r, ok := m[g.nvml.Address]; return r, ok })
+		h.nvml, h.err[nvml] = one(ctx, p.nvml, &d.had[nvml], func(m map[Address]NVMLReading) (NVMLReading, bool) { r, ok := m[g.address]; return r, ok })
 		h.err[nvml] = errors.Join(h.err[nvml], h.nvml.Err)
 	}
 	if h.err[adl] = unasked(g.adl != nil); h.err[adl] == nil {
 		h.adl, h.err[adl] = one(ctx, p.adl, &d.had[adl], func(m map[int32]ADLReading) (ADLReading, bool) { r, ok := m[g.adl.Index]; return r, ok })
-		if h.err[adl] == nil {
+		if h.err[adl] = errors.Join(h.err[adl], h.adl.Err); h.err[adl] == nil {
 			h.err[adl] = adlError(h.adl.Result)
 		}
 	}

@@ -9,12 +9,14 @@
 //
 // Who asks what, and when:
 //
-//   - Probe.Discover, at every rescan: D3DKMT.Adapters, Registry, PnP.Present, ADL.Adapters, NVML.Devices, side by side.
-//     WMI only where D3DKMT lists no GPU, at most every five minutes; PowerShell, then DxDiag only where D3DKMT and WMI
-//     failed and the registry lists none, in the background and at most once an hour (see static.go). PDH.Collect at the
-//     first one, which opens it, and where the last one found no counters. None of them wakes a GPU.
+//   - Probe.Discover, at every rescan: D3DKMT.Adapters, Registry and PnP.Present side by side, then PnP.Power, then
+//     ADL.Adapters and NVML.Devices, as far as they wake nothing. WMI only where D3DKMT lists no GPU, at most every five
+//     minutes; PowerShell, then DxDiag only where D3DKMT and WMI failed and the registry lists none, in the background
+//     and at most once an hour (see static.go). PDH.Collect at the first one, which opens it, and where the last one found
+//     no counters.
 //   - Every cycle, once for all GPUs: PDH.Collect and PnP.Power; when power is told, D3DKMT.Read, ADL.Read and NVML.Read
-//     side by side. What could wake a GPU is not asked of one that sleeps.
+//     side by side. What could wake a GPU is not asked of one that sleeps, nor of one that is given the time to fall
+//     asleep (see Probe.moods).
 //
 // Each source is asked in a goroutine of its own, and never by two at a time (see shared.go): one that hangs costs that
 // goroutine, and what it alone would have told.

@@ -190,6 +190,8 @@ func (p *plan) judge(r *collector.Reading, t teller, err error) {
 		return
 	case !p.worked[t] && !errors.Is(err, errLate) && !errors.Is(err, errUnasked):
 		return // it never had anything to tell of this GPU
+	case p.worked[t] && errors.Is(err, errUnasked):
+		return // that is no failure, however long it lasts
 	case !errors.Is(err, errUnasked):
 		r.Fail(collector.Failure{Kind: kindOf(err), Source: tellerNames[t], Err: err})
 	}

@@ -43,8 +43,8 @@ type Probe struct {
 	present  *source[struct{}, []PnPDevice]
 	registry *source[struct{}, Registry]
 	wmi      *source[struct{}, []VideoController]
-	adlList  *source[struct{}, []ADLAdapter]
-	nvmlList *source[struct{}, []NVMLDevice]
+	adlList  *source[map[Place]bool, []ADLAdapter] // the places of GPUs that may sleep
+	nvmlList *source[[]NVMLTarget, []NVMLDevice]
 	warmUp   *source[struct{}, struct{}] // opens the counters
 
 	// Asked each cycle.
@@ -52,7 +52,7 @@ type Probe struct {
 	d3dkmt *source[[]Target, map[LUID]AdapterReading]
 	pdh    *source[struct{}, *pdhAnswer]
 	adl    *source[[]ADLTarget, map[int32]ADLReading]
-	nvml   *source[[]Address, map[Address]NVMLReading]
+	nvml   *source[[]NVMLTarget, map[Address]NVMLReading]
 
 	counters   pdhReader   // of whoever has pdh's lane
 	noCounters atomic.Bool // this Windows has none, as the last discovery found
@@ -63,8 +63,9 @@ type Probe struct {
 
 	mu     sync.Mutex
 	fleet  *fleet
-	sought map[LUID]bool // a discovery was asked for because of it
-	asked  time.Time     // when one was asked for last
+	pauses map[string]*collector.Rest // by GPU, of those that may sleep and that a vendor's library reads
+	sought map[LUID]bool              // a discovery was asked for because of it
+	asked  time.Time                  // when one was asked for last
 }
 
 // fleet is what the last discovery found. It is never changed, but replaced.
@@ -83,7 +84,7 @@ func New(o Options) *Probe {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Probe{o: o, rescan: func() {}, now: time.Now, fleet: &fleet{}, sought: map[LUID]bool{}}
+	p := &Probe{o: o, rescan: func() {}, now: time.Now, fleet: &fleet{}, pauses: map[string]*collector.Rest{}, sought: map[LUID]bool{}}
 	p.last = &lastResorts{
 		sources: &p.o.Sources,
 		now:     func() time.Time { return p.now() },
@@ -131,12 +132,12 @@ func (p *Probe) wire() {
 		list, err := s.WMI(ctx)
 		return list[:min(len(list), maxRows)], err
 	})
-	p.adlList = newSource(listing, amd, s.ADL != nil, func(ctx context.Context, _ struct{}) ([]ADLAdapter, error) {
-		list, err := s.ADL.Adapters(ctx)
+	p.adlList = newSource(listing, amd, s.ADL != nil, func(ctx context.Context, maySleep map[Place]bool) ([]ADLAdapter, error) {
+		list, err := s.ADL.Adapters(ctx, func(p Place) bool { return maySleep[p] })
 		return list[:min(len(list), maxRows)], err
 	})
-	p.nvmlList = newSource(listing, nvidia, s.NVML != nil, func(ctx context.Context, _ struct{}) ([]NVMLDevice, error) {
-		list, err := s.NVML.Devices(ctx)
+	p.nvmlList = newSource(listing, nvidia, s.NVML != nil, func(ctx context.Context, targets []NVMLTarget) ([]NVMLDevice, error) {
+		list, err := s.NVML.Devices(ctx, targets)
 		return list[:min(len(list), maxRows)], err
 	})
 
@@ -159,9 +160,9 @@ func (p *Probe) wire() {
 		readings, err := s.ADL.Read(ctx, targets)
 		return byKey(mapped(targets, func(t ADLTarget) int32 { return t.Index }), readings, err)
 	})
-	p.nvml = newSource(rest, nvidia, s.NVML != nil, func(ctx context.Context, at []Address) (map[Address]NVMLReading, error) {
-		readings, err := s.NVML.Read(ctx, at)
-		return byKey(at, readings, err)
+	p.nvml = newSource(rest, nvidia, s.NVML != nil, func(ctx context.Context, targets []NVMLTarget) (map[Address]NVMLReading, error) {
+		readings, err := s.NVML.Read(ctx, targets)
+		return byKey(mapped(targets, func(t NVMLTarget) Address { return t.Address }), readings, err)
 	})
 }
 
@@ -219,8 +220,15 @@ func mapped[A, B any](list []A, f func(A) B) []B {
 // Name implements collector.Probe.
 func (p *Probe) Name() string { return probeName }
 
-// Close closes what the sources keep open, unless a call hangs in it. Nothing is asked of the Probe afterwards.
+// Close ends the children of the vendors' libraries and closes what the sources keep open, unless a call hangs in it.
+// Nothing is asked of the Probe afterwards.
 func (p *Probe) Close() error {
+	if a := p.o.Sources.ADL; a != nil {
+		a.Close()
+	}
+	if n := p.o.Sources.NVML; n != nil {
+		n.Close()
+	}
 	if p.pdh.ask == nil {
 		return nil
 	}
@@ -277,8 +285,6 @@ func (p *Probe) look(ctx context.Context) (*fleet, error) {
 	adapters := p.adapters.later(ctx, none)
 	present := p.present.later(ctx, none)
 	registry := p.registry.later(ctx, none)
-	adlList := p.adlList.later(ctx, none)
-	nvmlList := p.nvmlList.later(ctx, none)
 	warmUp := func() (struct{}, error) { return none, nil }
 	if !p.warmUp.answered() || p.noCounters.Load() {
 		// The first collection takes long, and what a GPU is to be asked for depends on whether there are counters. What
@@ -296,8 +302,7 @@ func (p *Probe) look(ctx context.Context) (*fleet, error) {
 	}
 	f.present = keep(&p.kept.present, present, func(err error) { note(sourcePnP, err) })
 	f.registry = keep(&p.kept.registry, registry, func(err error) { note(sourceRegistry, err) })
-	f.adl = keep(&p.kept.adl, adlList, func(err error) { note(sourceADL, err) })
-	f.nvml = keep(&p.kept.nvml, nvmlList, func(err error) { note(sourceNVML, err) })
+	p.libraries(ctx, &f, note)
 	gpus, left := identify(&f)
 	if !listedBy(gpus, sourceD3DKMT) {
 		f.rows, f.rowsFrom = p.rows(ctx, func(err error) { note(sourceWMI, err) }), sourceWMI
@@ -322,6 +327,60 @@ func (p *Probe) look(ctx context.Context) (*fleet, error) {
 		}
 	}
 	return now, errors.Join(failed...)
+}
+
+// libraries asks those of the vendors. What they would wake they are not asked about: of that stands what they said before.
+func (p *Probe) libraries(ctx context.Context, f *facts, note func(source string, err error)) {
+	f.adl, f.nvml = p.kept.adl, p.kept.nvml
+	gpus, _ := identify(f)
+	h := had{}
+	moods := p.moods(ctx, &h, gpus)
+	maySleep, quiet := map[Place]bool{}, false
+	var targets []NVMLTarget
+	left := map[Address]bool{} // NVIDIA's that are not asked about
+	for _, g := range gpus {
+		switch m := moods.of[g.info.GPU]; {
+		case g.info.Vendor == vendorWords[vendorAMD]:
+			quiet = quiet || m != open
+			if g.maySleep() && g.adapter.Place != nil {
+				maySleep[*g.adapter.Place] = true
+			}
+		case g.info.Vendor == vendorWords[vendorNVIDIA] && m != open:
+			left[g.address] = true
+		case g.info.Vendor == vendorWords[vendorNVIDIA] && g.address != "":
+			targets = append(targets, NVMLTarget{g.address, g.maySleep()})
+		}
+	}
+	for _, d := range f.present { // those that drive no display are told by nobody else
+		if a := d.Place.address(); isGPUOfNVIDIA(d) && !left[a] && !slices.ContainsFunc(targets, func(t NVMLTarget) bool { return t.Address == a }) {
+			targets = append(targets, NVMLTarget{Address: a})
+		}
+	}
+	var adlList func() ([]ADLAdapter, error)
+	if !quiet {
+		adlList = p.adlList.later(ctx, maySleep)
+	}
+	if len(targets) > 0 || len(left) == 0 {
+		list, err := p.nvmlList.later(ctx, targets)()
+		if note(sourceNVML, err); err == nil || errors.Is(err, ErrUnsupported) {
+			for _, n := range f.nvml {
+				if left[shortAddress(n.Address)] {
+					list = append(list, n)
+				}
+			}
+			p.kept.nvml = list
+		}
+		f.nvml = p.kept.nvml
+	}
+	if adlList != nil {
+		f.adl = keep(&p.kept.adl, adlList, func(err error) { note(sourceADL, err) })
+	}
+}
+
+// isGPUOfNVIDIA says that a device may be one: the first function of a card.
+func isGPUOfNVIDIA(d PnPDevice) bool {
+	vendor, _ := idsOf(d.ID)
+	return vendor == vendorNVIDIA && d.Place.address() != "" && d.Place.Function == 0
 }
 
 // rows are those of WMI, at its pace.

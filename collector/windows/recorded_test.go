@@ -43,6 +43,7 @@ type host struct {
 	hook     func(source string) error
 	asked    map[string]int // calls by source
 	usage    bool           // ADL was asked for memory in use
+	letGo    []string       // GPUs that were let go, by index or address
 }
 
 // recordedAdapter is an adapter as d3dkmt.json has it.
@@ -487,9 +488,15 @@ func (p recordedPnP) Power(ids []string) ([]PowerState, error) {
 
 type recordedADL struct{ h *host }
 
-func (a recordedADL) Adapters(context.Context) ([]ADLAdapter, error) {
+func (a recordedADL) Adapters(context.Context, func(Place) bool) ([]ADLAdapter, error) {
 	return call(a.h, sourceADL+" list", func() ([]ADLAdapter, error) { return a.h.entries, nil })
 }
+
+func (a recordedADL) LetGo(index int32) {
+	a.h.change(func() { a.h.letGo = append(a.h.letGo, fmt.Sprint(index)) })
+}
+
+func (a recordedADL) Close() {}
 
 func (a recordedADL) Read(_ context.Context, targets []ADLTarget) ([]ADLReading, error) {
 	return call(a.h, sourceADL, func() (list []ADLReading, err error) {
@@ -507,22 +514,36 @@ func (a recordedADL) Read(_ context.Context, targets []ADLTarget) ([]ADLReading,
 
 type recordedNVML struct{ h *host }
 
-func (n recordedNVML) Devices(context.Context) ([]NVMLDevice, error) {
-	return call(n.h, sourceNVML+" list", func() ([]NVMLDevice, error) { return n.h.nvml, nil })
+// Devices tells of those that are asked for, which must be awake.
+func (n recordedNVML) Devices(_ context.Context, targets []NVMLTarget) ([]NVMLDevice, error) {
+	return call(n.h, sourceNVML+" list", func() (list []NVMLDevice, err error) {
+		for _, d := range n.h.nvml {
+			if targets == nil || slices.ContainsFunc(targets, func(t NVMLTarget) bool { return t.Address == shortAddress(d.Address) }) {
+				list = append(list, d)
+			}
+		}
+		return list, nil
+	})
 }
 
-func (n recordedNVML) Read(_ context.Context, at []Address) ([]NVMLReading, error) {
+func (n recordedNVML) Read(_ context.Context, targets []NVMLTarget) ([]NVMLReading, error) {
 	return call(n.h, sourceNVML, func() (list []NVMLReading, err error) {
-		for _, a := range at {
-			r, ok := n.h.values[a]
+		for _, t := range targets {
+			r, ok := n.h.values[t.Address]
 			if !ok {
-				r.Err = fmt.Errorf("no answer for %s", a)
+				r.Err = fmt.Errorf("no answer for %s", t.Address)
 			}
 			list = append(list, r)
 		}
 		return list, nil
 	})
 }
+
+func (n recordedNVML) LetGo(a Address) {
+	n.h.change(func() { n.h.letGo = append(n.h.letGo, string(a)) })
+}
+
+func (n recordedNVML) Close() {}
 
 // dirs are the folders of cases below root, none where it is missing.
 func dirs(t testing.TB, root string) []string {

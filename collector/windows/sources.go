@@ -70,23 +70,32 @@ type PnP interface {
 	Power(ids []string) ([]PowerState, error)
 }
 
-// ADL is AMD's library, which lives in a child process (sections 4 and 9). ErrUnsupported: the library is not there, or
-// knows no GPU. It may be asked before its child is ready, and then waits for it up to the end of ctx.
+// ADL is AMD's library, which lives in child processes (sections 4 and 9). ErrUnsupported: the library is not there, or
+// knows no GPU. It may be asked before a child is ready, and then waits for it up to the end of ctx. GPUs that may sleep
+// have a child of their own each, so that it can be ended for them to.
 type ADL interface {
-	// Adapters lists the entries of AdapterInfo and asks of each GPU what does not change. It must wake none: of a GPU
-	// that sleeps it tells what it knew before, or the entry alone.
-	Adapters(ctx context.Context) ([]ADLAdapter, error)
+	// Adapters lists the entries of AdapterInfo and asks of each GPU what does not change. It may wake them all: it is not
+	// called while one sleeps that ADL may know.
+	Adapters(ctx context.Context, maySleep func(Place) bool) ([]ADLAdapter, error)
 	// Read asks the sensors. The answers stand in the order of the targets.
 	Read(ctx context.Context, targets []ADLTarget) ([]ADLReading, error)
+	// LetGo ends the child that keeps a GPU awake which may sleep, if one runs and is not busy. It does not wait.
+	LetGo(index int32)
+	// Close ends all children.
+	Close()
 }
 
-// NVML is NVIDIA's library, which lives in a child process, or nvidia-smi in its place (section 5). Its readings are
-// converted by collector/nvml before they come here. As with ADL, a GPU that sleeps is told of only as it was known.
+// NVML is NVIDIA's library, which lives in child processes likewise, or nvidia-smi in its place (section 5). Its readings
+// are converted by collector/nvml before they come here.
 type NVML interface {
-	// Devices lists the GPUs that the library can read, by what identifies them.
-	Devices(ctx context.Context) ([]NVMLDevice, error)
-	// Read asks the GPUs of these addresses. The answers stand in the same order.
-	Read(ctx context.Context, addresses []Address) ([]NVMLReading, error)
+	// Devices tells of those of targets that the library can read; no targets: of all GPUs that it finds by itself.
+	Devices(ctx context.Context, targets []NVMLTarget) ([]NVMLDevice, error)
+	// Read asks GPUs. The answers stand in the order of the targets.
+	Read(ctx context.Context, targets []NVMLTarget) ([]NVMLReading, error)
+	// LetGo ends the child that keeps a GPU awake which may sleep, if one runs and is not busy. It does not wait.
+	LetGo(a Address)
+	// Close ends all children.
+	Close()
 }
 
 // What a source answers when it has no answer. A right that is missing is fs.ErrPermission.

@@ -292,6 +292,94 @@ func TestASleepingGPUIsLeftAlone(t *testing.T) {
 	})
 }
 
+// An idle GPU of a laptop is let go, so that it can fall asleep: the child that reads it is ended, and nothing is asked
+// that could keep it awake. The counters go on.
+func TestAnIdleGPUIsLetGo(t *testing.T) {
+	for name, c := range map[string]struct {
+		source, id string
+		prepare    func(h *host, load float64)
+	}{
+		"ADL": {sourceADL, "0", func(h *host, load float64) {
+			h.sensors[0] = ADLReading{PMLog: logOf(map[int]int32{8: 50, 19: int32(load * 100)})}
+		}},
+		"NVML": {sourceNVML, goodGPU, func(h *host, load float64) {
+			h.entries = nil
+			for i := range h.adapters {
+				h.adapters[i].DeviceIDs = &PCIIDs{vendorNVIDIA, 0x220a}
+				h.present[i].ID = fmt.Sprintf(`PCI\VEN_10DE&DEV_220A&SUBSYS_1&REV_A1\%d`, i)
+			}
+			h.nvml = []NVMLDevice{{Address: "00000000:03:00.0", Source: "nvml"}}
+			h.values = map[Address]NVMLReading{goodGPU: {Values: []NVMLValue{
+				{collector.Temperature, []string{"gpu"}, 50}, {collector.Utilization, nil, load}, {collector.PerformanceState, nil, 8}}}}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := laptop(t)
+				c.prepare(h, 0.01)
+				g := gated(h)
+				read := func(until time.Duration) (asked int) {
+					t.Helper()
+					before := g.calls(c.source)
+					for end := time.Now().Add(until); time.Now().Before(end); {
+						if d := g.look(goodGPU); d.State != collector.StateOK || !d.Up || len(samples(d, "gpu_engine_busy")) == 0 {
+							t.Fatalf("%v, %s, %v", d.State, failures(d), samples(d))
+						}
+					}
+					return g.calls(c.source) - before
+				}
+				if read(time.Minute) < 50 || len(h.letGo) > 0 {
+					t.Fatalf("with a little load it is let go: %v", h.letGo)
+				}
+				h.change(func() { c.prepare(h, 0) })
+				if read(19*time.Second); len(h.letGo) > 0 {
+					t.Fatal("it is let go before 20 s of no load")
+				}
+				read(3 * time.Second)
+				if len(h.letGo) == 0 || h.letGo[0] != c.id {
+					t.Fatalf("let go: %v, want %s", h.letGo, c.id)
+				}
+				perf := h.adapters[0].Perf
+				h.change(func() {
+					h.adapters[0].Perf = []byte(mustNotBeRead)
+					if c.source == sourceADL {
+						delete(h.sensors, 0)
+					}
+				})
+				if asked := read(26 * time.Second); c.source == sourceNVML && asked > 0 { // ADL reads the other one too
+					t.Errorf("it was asked %d times in its pause", asked)
+				}
+				h.change(func() {
+					h.adapters[0].Perf = perf
+					c.prepare(h, 0)
+				})
+				letGo := len(h.letGo)
+				read(8 * time.Second) // still awake at the end of the pause: it is read, and left alone for twice as long
+				if len(h.letGo) == letGo {
+					t.Error("it is not let go again")
+				}
+				h.change(func() { h.adapters[0].Perf = []byte(mustNotBeRead) })
+				read(50 * time.Second)
+				h.change(func() { h.adapters[0].PowerState = PowerD3 })
+				if d := g.look(goodGPU); d.State != collector.StateAsleep {
+					t.Errorf("%v", d.State)
+				}
+				if !g.rescan() {
+					t.Error("the rescan failed")
+				}
+				time.Sleep(sameCycle)
+				h.change(func() {
+					h.adapters[0].PowerState, h.adapters[0].Perf = PowerD0, perf
+					c.prepare(h, 0.5)
+				})
+				if d := g.look(goodGPU); len(samples(d, "gpu_temperature")) == 0 {
+					t.Errorf("awake again: %v, %s, %v", d.State, failures(d), samples(d))
+				}
+			})
+		})
+	}
+}
+
 // While nobody tells in time whether a GPU that may sleep does, it is not asked by what might wake it.
 func TestPowerThatIsNotToldInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -413,9 +501,10 @@ func TestNVMLFillsAndNamesItsSource(t *testing.T) {
 		for i := range h.adapters {
 			h.adapters[i].DeviceIDs = &PCIIDs{vendorNVIDIA, 0x220a}
 		}
+		h.present = append(h.present, PnPDevice{`PCI\VEN_10DE&DEV_1DB4&SUBSYS_00000000&REV_A1\4&1&0&0028`, &Place{5, 0, 0}})
 		at := Address("00000000:03:00.0")
 		h.nvml = []NVMLDevice{{Address: at, Source: "nvml", UUID: "GPU-1", Version: "560.94"}, {Address: "00000000:05:00.0", Source: "nvml", Name: "Tesla", PCIID: "10de:1db4"}}
-		h.values = map[Address]NVMLReading{at: {Values: []NVMLValue{
+		h.values = map[Address]NVMLReading{goodGPU: {Values: []NVMLValue{
 			{collector.Temperature, []string{"gpu"}, 61}, {collector.MemoryTotal, []string{"vram"}, 5}, {collector.MemoryUsed, []string{"vram"}, 4}}}}
 		g := gated(h)
 		d := g.look(goodGPU)
