@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"gpu_exporter/collector"
-	"gpu_exporter/collector/nvidia"
+	"gpu_exporter/collector/smi"
 )
 
 // once prints readings and exits.
@@ -72,7 +72,7 @@ func writeSamples(ctx context.Context, w io.Writer, o *options, poller *collecto
 func firstReading(ctx context.Context, o *options, poller *collector.Poller) (*collector.Snapshot, error) {
 	limit := 2*o.deadline + time.Second // a discovery, a read and some
 	if o.nvidia.on {
-		limit += nvidia.FirstAnswer // until then a GPU is known, and unread
+		limit += smi.FirstAnswer // until then a GPU is known, and unread
 	}
 	reading, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

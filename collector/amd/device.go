@@ -3,7 +3,6 @@ package amd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -78,7 +77,7 @@ func (d *device) read(r *collector.Reading) error {
 		return nil
 	}
 	now := time.Now()
-	if power == asleep {
+	if power == sysfs.Suspended {
 		d.rest = rest{}
 		return collector.ErrAsleep
 	}
@@ -98,44 +97,27 @@ func (d *device) read(r *collector.Reading) error {
 		return err
 	}
 	load, told := r.Value(d.plan.load)
-	d.rest.observe(now, power == active && d.plan.maySleep, told && load > 0, d.autosuspendDelay)
+	d.rest.observe(now, power == sysfs.Active && d.plan.maySleep, told && load > 0, d.autosuspendDelay)
 	return nil
 }
 
-// powerState is what runtime power management says of the card.
-type powerState uint8
-
-const (
-	awake  powerState = iota // has no runtime power management, or none that works
-	active                   // may be suspended when it is idle
-	asleep
-)
-
 // powerState reads runtime_status, which wakes nothing. An error is a failure of the reading: a card of which this
 // cannot be told may be asleep.
-func (d *device) powerState() (powerState, error) {
+func (d *device) powerState() (sysfs.Power, error) {
 	text, err := d.status.Read(d.buf)
 	switch {
 	case err != nil && isMissing(err):
-		return awake, nil
+		return sysfs.Awake, nil
 	case err != nil:
-		return asleep, err
+		return sysfs.Suspended, err
 	}
-	switch string(text) {
-	case "active":
-		return active, nil
-	case "unsupported", "error", "":
-		return awake, nil
-	case "suspended", "suspending", "resuming":
-		return asleep, nil
-	}
-	return asleep, fmt.Errorf("%w: %q", sysfs.ErrMalformed, text)
+	return sysfs.ParseRuntimeStatus(text)
 }
 
 // fellAsleep says whether a read that was refused was so because the card fell asleep since the cycle began.
 func (d *device) fellAsleep() bool {
 	power, err := d.powerState()
-	return err == nil && power == asleep
+	return err == nil && power == sysfs.Suspended
 }
 
 // autosuspendDelay is how long the driver waits after the last access before it suspends the card; ok says whether it

@@ -12,6 +12,7 @@ import (
 
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/nvml"
+	"gpu_exporter/collector/smi"
 	"gpu_exporter/collector/sysfs"
 )
 
@@ -32,8 +33,8 @@ type device struct {
 var _ collector.Device = (*device)(nil)
 
 func newDevice(p *Probe, info collector.Info, dir, key string) *device {
-	p.source.open()
-	return &device{p: p, info: info, key: key, dir: dir, shut: sync.OnceFunc(p.source.close)}
+	p.source.Open()
+	return &device{p: p, info: info, key: key, dir: dir, shut: sync.OnceFunc(p.source.Close)}
 }
 
 // Info implements collector.Device.
@@ -56,18 +57,18 @@ func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 			return err
 		}
 	}
-	last, good := d.p.source.latest(ctx)
-	old := time.Since(last.at) > good
+	last, good := d.p.source.Latest(ctx)
+	old := time.Since(last.At) > good
 	switch {
-	case last.late:
+	case last.Late:
 		// The one source of this GPU does not answer: that is what hung means. Who misses the deadline says so.
 		<-ctx.Done()
 		return ctx.Err()
-	case last.seq == 0, old && last.err == nil, !d.slept.IsZero() && last.at.Before(d.slept), !last.about(d.info.GPU):
+	case last.Seq == 0, old && last.Err == nil, !d.slept.IsZero() && last.At.Before(d.slept), !last.About(d.info.GPU):
 		return collector.ErrResting // its turn comes with the next call
 	}
-	if last.seq != d.seq {
-		d.seq = last.seq
+	if last.Seq != d.seq {
+		d.seq = last.Seq
 		d.values = collector.Group{Every: 24 * time.Hour, Rows: []collector.Row{func(r *collector.Reading) error { return d.take(r, last) }}}
 	}
 	err := d.values.Read(r, time.Now())
@@ -98,23 +99,23 @@ func (d *device) mayRead(r *collector.Reading) error {
 			kind = collector.Malformed
 		}
 		r.Fail(collector.Failure{Kind: kind, Source: filepath.Join(d.dir, "power/runtime_status"), Err: err})
-	case state == asleep:
+	case state == sysfs.Suspended:
 		d.slept = time.Now()
-		d.p.source.sleeps(d.info.GPU)
+		d.p.source.Sleeps(d.info.GPU)
 		return collector.ErrAsleep
 	}
 	return nil
 }
 
 // take adds what a call said.
-func (d *device) take(r *collector.Reading, last result) error {
-	if last.err != nil {
-		r.Fail(collector.Failure{Kind: collector.IO, Source: "nvidia-smi", Err: last.err})
+func (d *device) take(r *collector.Reading, last smi.Result) error {
+	if last.Err != nil {
+		r.Fail(collector.Failure{Kind: collector.IO, Source: "nvidia-smi", Err: last.Err})
 		return nil
 	}
-	card := last.doc.Find(d.info.GPU)
+	card := last.Doc.Find(d.info.GPU)
 	if card == nil {
-		if last.doc.Attached > len(last.doc.Cards) {
+		if last.Doc.Attached > len(last.Doc.Cards) {
 			return collector.ErrGone // the driver counts it and cannot tell of it
 		}
 		r.Fail(collector.Failure{Kind: collector.Missing, Source: "nvidia-smi", Err: fmt.Errorf("it does not list %s", d.info.GPU)})
@@ -124,7 +125,7 @@ func (d *device) take(r *collector.Reading, last result) error {
 	if d.reader == nil {
 		d.reader = nvml.NewCardReader(d.p.o.Log.With("gpu", d.info.GPU), d.p.o.Firmware)
 	}
-	if err := d.reader.Add(r, card, last.names); err != nil {
+	if err := d.reader.Add(r, card, last.Names); err != nil {
 		return err
 	}
 	if card.Unified() {

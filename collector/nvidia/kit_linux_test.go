@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/collector/smi"
 )
 
 // host is a made machine: a tree with sys and proc, and a stand-in for nvidia-smi that notes each of its calls.
@@ -100,9 +101,9 @@ func (h host) options() Options {
 }
 
 // quick are times for tests: calls follow each other fast, and may take long on a busy machine.
-var quick = times{
-	shortest: time.Millisecond, longest: time.Second, first: 30 * time.Second, call: 30 * time.Second,
-	rest: collector.RestTimes{Idle: time.Hour, First: time.Hour, Longest: time.Hour},
+var quick = smi.Times{
+	Shortest: time.Millisecond, Longest: time.Second, First: 30 * time.Second, Call: 30 * time.Second,
+	Rest: collector.RestTimes{Idle: time.Hour, First: time.Hour, Longest: time.Hour},
 }
 
 // deadline is that of a read: a tenth of it must be enough to say that there is no answer yet, on a busy machine too.
@@ -116,7 +117,7 @@ type lab struct {
 	stop   context.CancelFunc
 }
 
-func (h host) start(o Options, t times) *lab {
+func (h host) start(o Options, t smi.Times) *lab {
 	h.t.Helper()
 	l := &lab{h.t, collector.NewPoller(collector.Options{
 		Interval: 20 * time.Millisecond, Deadline: deadline, Rescan: 50 * time.Millisecond,

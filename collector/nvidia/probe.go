@@ -8,16 +8,17 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/nvml"
+	"gpu_exporter/collector/smi"
 	"gpu_exporter/collector/sysfs"
 )
 
@@ -45,7 +46,8 @@ type Options struct {
 // Probe finds the GPUs that the driver nvidia has.
 type Probe struct {
 	o      Options
-	source *source
+	source *smi.Caller
+	dirs   atomic.Pointer[map[string]string] // of the PCI devices, by GPU
 
 	mu        sync.Mutex
 	known     map[string]collector.Info // what documents said of each GPU, for those that sleep now
@@ -60,16 +62,35 @@ type instance struct {
 }
 
 // New returns a Probe.
-func New(o Options) *Probe { return newProbe(o, usual) }
+func New(o Options) *Probe { return newProbe(o, smi.Usual) }
 
-func newProbe(o Options, t times) *Probe {
+func newProbe(o Options, t smi.Times) *Probe {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Restarted == nil {
 		o.Restarted = func(string, collector.RestartReason) {}
 	}
-	return &Probe{o: o, source: newSource(o, t), known: map[string]collector.Info{}, instances: map[string]*instance{}}
+	p := &Probe{o: o, known: map[string]collector.Info{}, instances: map[string]*instance{}}
+	p.source = smi.New(smi.Options{
+		Interval: o.Interval, Power: p.power, Env: environment(), Log: o.Log,
+		Restarted: func(reason collector.RestartReason) { o.Restarted(nvml.SourceSMI, reason) },
+	}, t)
+	return p
+}
+
+// power says whether nvidia-smi may be asked about a GPU.
+func (p *Probe) power(gpu string) smi.Power {
+	if p.o.Wake {
+		return smi.Awake
+	}
+	switch state, err := powerOf((*p.dirs.Load())[gpu]); {
+	case err != nil || state == sysfs.Suspended: // or may be
+		return smi.Asleep
+	case state == sysfs.Active:
+		return smi.Active
+	}
+	return smi.Awake
 }
 
 // Name implements collector.Probe.
@@ -90,8 +111,15 @@ func (p *Probe) Discover(ctx context.Context) ([]collector.Device, error) {
 		p.tellMissing(cards)
 		return nil, nil // as a driver without its library: no fault, and looked for again at each rescan
 	}
-	p.source.serve(path, cards)
-	last, _ := p.source.latest(ctx)
+	var gpus []string
+	dirs := map[string]string{}
+	for _, c := range cards {
+		dirs[c.gpu] = c.dir
+		gpus = append(gpus, c.gpu)
+	}
+	p.dirs.Store(&dirs)
+	p.source.Serve(path, gpus)
+	last, _ := p.source.Latest(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.silent = false
@@ -109,12 +137,12 @@ func (p *Probe) tellMissing(cards []card) {
 }
 
 // devices are the GPUs on the bus and those that nvidia-smi alone knows of, as under WSL.
-func (p *Probe) devices(cards []card, last result) ([]collector.Device, error) {
+func (p *Probe) devices(cards []card, last smi.Result) ([]collector.Device, error) {
 	var list []collector.Device
 	seen := map[string]bool{}
-	if last.doc != nil {
-		for _, c := range last.doc.Cards {
-			if last.about(c.Info.GPU) {
+	if last.Doc != nil {
+		for _, c := range last.Doc.Cards {
+			if last.About(c.Info.GPU) {
 				p.known[c.Info.GPU] = c.Info
 			}
 		}
@@ -124,7 +152,7 @@ func (p *Probe) devices(cards []card, last result) ([]collector.Device, error) {
 		seen[c.gpu] = true
 		info, told := p.known[c.gpu]
 		if !told {
-			if last.hides(c.gpu) {
+			if last.Hides(c.gpu) {
 				continue // from this container
 			}
 			info = collector.Info{
@@ -134,13 +162,13 @@ func (p *Probe) devices(cards []card, last result) ([]collector.Device, error) {
 		}
 		list = append(list, newDevice(p, info, c.dir, fmt.Sprintf("%d %d", p.instance(filepath.Join(p.o.Sysfs, "module/nvidia")), p.instance(c.dir))))
 	}
-	if last.doc == nil {
-		if last.err != nil && len(cards) == 0 && !last.silent {
-			return list, last.err // those that are known already are kept
+	if last.Doc == nil {
+		if last.Err != nil && len(cards) == 0 && !last.Silent {
+			return list, last.Err // those that are known already are kept
 		}
 		return list, nil
 	}
-	for _, c := range last.doc.Cards {
+	for _, c := range last.Doc.Cards {
 		if !seen[c.Info.GPU] {
 			list = append(list, newDevice(p, c.Info, "", c.Info.UUID))
 		}
@@ -261,7 +289,7 @@ func (p *Probe) locate(seen bool) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if !isProgram(path) {
+		if !smi.IsProgram(path) {
 			return "", fmt.Errorf("--collector.nvidia.smi-path=%s is no program", p.o.SMI)
 		}
 		return path, nil
@@ -270,7 +298,7 @@ func (p *Probe) locate(seen bool) (string, error) {
 		return "", nil
 	}
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), smiFolders...) {
-		if path := filepath.Join(dir, "nvidia-smi"); filepath.IsAbs(path) && isProgram(path) {
+		if path := filepath.Join(dir, "nvidia-smi"); filepath.IsAbs(path) && smi.IsProgram(path) {
 			return path, nil
 		}
 	}
@@ -286,11 +314,6 @@ func (p *Probe) wsl() bool {
 	return err == nil
 }
 
-func isProgram(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
-}
-
 // environment is what nvidia-smi gets: what finds libraries and what the container runtime says, and nothing else of the
 // exporter's.
 func environment() []string {
@@ -303,6 +326,3 @@ func environment() []string {
 	}
 	return env
 }
-
-// addresses are the keys of a set, in order.
-func addresses(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/collector/smi"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -26,17 +27,17 @@ func readCase(t *testing.T, c hwcase.Case, firmware bool) *collector.Snapshot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	smi, err := c.SMI(root)
+	program, err := c.SMI(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if smi == "" {
+	if program == "" {
 		return nil
 	}
 	h := host{t, root}
 	o := h.options()
 	o.Firmware = firmware
-	l := h.start(o, usual)
+	l := h.start(o, smi.Usual)
 	s := l.sees("all GPUs are read", func(s *collector.Snapshot) bool {
 		return len(s.Devices) > 0 && !slices.ContainsFunc(s.Devices, func(d collector.Status) bool { return d.State == collector.StateOK && len(d.Samples) == 0 })
 	})
@@ -109,7 +110,7 @@ func TestOneCallForAllGPUs(t *testing.T) {
 	h.gpu(second)
 	h.prints(first, second)
 	slow := quick
-	slow.shortest = time.Hour
+	slow.Shortest = time.Hour
 	l := h.start(h.options(), slow)
 	for range 20 {
 		l.state(first, collector.StateOK)
@@ -229,7 +230,7 @@ func TestAnIdleGPUIsLeftAloneSoThatItCanSleep(t *testing.T) {
 			h.write("document", strings.Replace(document(1, first), "</gpu>", c.more+"</gpu>", 1))
 			h.smi("cat '" + h.root + "/document'")
 			short := quick
-			short.rest.Idle = time.Nanosecond
+			short.Rest.Idle = time.Nanosecond
 			l := h.start(h.options(), short)
 			if !c.rests {
 				until(t, "five calls", func() bool { return len(h.calls()) >= 5 })
@@ -305,7 +306,7 @@ func TestACallThatHangs(t *testing.T) {
 	o := h.options()
 	o.Restarted = told.add
 	short := quick
-	short.call = 300 * time.Millisecond
+	short.Call = 300 * time.Millisecond
 	l := h.start(o, short)
 	l.state(first, collector.StateOK)
 	h.smi("sleep 1000 & wait")
@@ -442,28 +443,6 @@ func TestEnvironmentOfTheCall(t *testing.T) {
 	}
 	if slices.ContainsFunc(env, func(s string) bool { return strings.Contains(s, "secret") || strings.Contains(s, "de_DE") }) {
 		t.Errorf("%q has too much", env)
-	}
-}
-
-func TestPace(t *testing.T) {
-	s := newSource(newHost(t).options(), usual)
-	after := func(calls int, took time.Duration) time.Duration {
-		for range calls {
-			s.pace(took)
-		}
-		return s.interval
-	}
-	for _, c := range []struct {
-		calls      int
-		took, want time.Duration
-	}{
-		{2, 3 * time.Second, 5 * time.Second}, {1, 3 * time.Second, 10 * time.Second}, {3, 6 * time.Second, 20 * time.Second},
-		{3, 11 * time.Second, 40 * time.Second}, {6, 31 * time.Second, time.Minute}, {9, time.Second, time.Minute},
-		{1, time.Second, 30 * time.Second}, {60, time.Second, 5 * time.Second},
-	} {
-		if got := after(c.calls, c.took); got != c.want {
-			t.Errorf("after %d calls of %v: %v, want %v", c.calls, c.took, got, c.want)
-		}
 	}
 }
 

@@ -332,7 +332,7 @@ func TestAnIdleGPUIsLetGo(t *testing.T) {
 					t.Fatalf("with a little load it is let go: %v", h.letGo)
 				}
 				h.change(func() { c.prepare(h, 0) })
-				if read(19*time.Second); len(h.letGo) > 0 {
+				if read(19 * time.Second); len(h.letGo) > 0 {
 					t.Fatal("it is let go before 20 s of no load")
 				}
 				read(3 * time.Second)
