@@ -115,6 +115,15 @@ func (r *Reading) Fail(f Failure) { r.failures = append(r.failures, f) }
 // Failed says whether a part of this reading failed so far, those of a slow group that are only repeated left out.
 func (r *Reading) Failed() bool { return len(r.failures) > 0 }
 
+// Samples are what this reading brought so far, for who hands it on to another Reading. They are good until Reset.
+func (r *Reading) Samples() []Sample { return r.samples }
+
+// Failures are the parts that could not be had, likewise.
+func (r *Reading) Failures() []Failure { return r.failures }
+
+// Rejected are the quantities of values outside the bounds of physics, likewise.
+func (r *Reading) Rejected() []QuantityID { return r.rejected }
+
 // down says that the GPU is awake but cannot be read: something failed and nothing came of it. Samples kept from an
 // earlier read prove no life, and are not shown then.
 func (r *Reading) down() bool {

@@ -199,14 +199,8 @@ type NVMLTarget struct {
 
 // NVMLReading is what NVML says of one GPU.
 type NVMLReading struct {
-	Err      error // the GPU did not answer
-	Values   []NVMLValue
+	Err      error              // the GPU did not answer; collector.ErrGone: it is lost
+	Samples  []collector.Sample // of series that are the source's: they say what a series is, and are not to be added
 	Failures []collector.Failure
-}
-
-// NVMLValue is one sample.
-type NVMLValue struct {
-	Q      collector.QuantityID
-	Labels []string
-	V      float64
+	Rejected []collector.QuantityID // of values outside the bounds
 }

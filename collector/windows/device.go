@@ -68,7 +68,7 @@ func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 		<-ctx.Done() // hung: that is what missing the deadline means
 		return ctx.Err()
 	}
-	if h.d3dkmt.Gone {
+	if h.d3dkmt.Gone || errors.Is(h.nvml.Err, collector.ErrGone) {
 		return collector.ErrGone
 	}
 	if mood == unsure {

@@ -67,11 +67,14 @@ type plan struct {
 	nodes    meter          // of D3DKMT's nodes
 	nodeLast []int64        // what they held
 	epoch    time.Time      // the zero of the nodes' clock
-	nvml     []*collector.Series
+	nvml     []known
 	origins  []collector.Origin
 	settled  bool      // origins are those of owner
 	now      time.Time // of the present reading
 }
+
+// known is a series of a source that has its own, and ours of the same name.
+type known struct{ its, ours *collector.Series }
 
 type engineSeries struct {
 	id          engineID
@@ -108,7 +111,7 @@ func labelsOf(label string) []string {
 
 // of is the one series of a quantity and its label values.
 func (p *plan) of(q collector.QuantityID, values ...string) *collector.Series {
-	key := q.String() + "\x00" + strings.Join(values, "\x00")
+	key := keyOf(q, values)
 	s, ok := p.series[key]
 	if !ok {
 		s = &collector.Series{Q: q, Values: values}
@@ -119,6 +122,21 @@ func (p *plan) of(q collector.QuantityID, values ...string) *collector.Series {
 		p.series[key] = s
 	}
 	return s
+}
+
+func keyOf(q collector.QuantityID, values []string) string {
+	return q.String() + "\x00" + strings.Join(values, "\x00")
+}
+
+// like is the one series that is named like s, with the bounds of s where nobody has made it.
+func (p *plan) like(s *collector.Series) *collector.Series {
+	key := keyOf(s.Q, s.Values)
+	ours, ok := p.series[key]
+	if !ok {
+		ours = &collector.Series{Q: s.Q, Values: s.Values, Min: s.Min, Max: s.Max}
+		p.series[key] = ours
+	}
+	return ours
 }
 
 // mostUsed is the size of a memory where it is known: more of it cannot be in use, but for what NVIDIA's own counts round.
@@ -236,15 +254,18 @@ func (p *plan) awaited(t teller, s *collector.Series) bool {
 }
 
 func (p *plan) readNVML(r *collector.Reading, n *NVMLReading) {
-	for len(p.nvml) < len(n.Values) {
-		p.nvml = append(p.nvml, nil)
+	for len(p.nvml) < len(n.Samples) {
+		p.nvml = append(p.nvml, known{})
 	}
-	for i, v := range n.Values {
+	for i, v := range n.Samples {
 		// The list is mostly the same each time: a series is only looked for where it is not.
-		if s := p.nvml[i]; s == nil || s.Q != v.Q || !slices.Equal(s.Values, v.Labels) {
-			p.nvml[i] = p.of(v.Q, v.Labels...)
+		if p.nvml[i].its != v.S {
+			p.nvml[i] = known{v.S, p.like(v.S)}
 		}
-		p.offer(r, nvml, p.nvml[i], v.V)
+		p.offer(r, nvml, p.nvml[i].ours, v.V)
+	}
+	for _, q := range n.Rejected {
+		r.Reject(&collector.Series{Q: q})
 	}
 	for _, f := range n.Failures {
 		r.Fail(f)

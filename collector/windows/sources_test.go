@@ -309,8 +309,8 @@ func TestAnIdleGPUIsLetGo(t *testing.T) {
 				h.present[i].ID = fmt.Sprintf(`PCI\VEN_10DE&DEV_220A&SUBSYS_1&REV_A1\%d`, i)
 			}
 			h.nvml = []NVMLDevice{{Address: "00000000:03:00.0", Source: "nvml"}}
-			h.values = map[Address]NVMLReading{goodGPU: {Values: []NVMLValue{
-				{collector.Temperature, []string{"gpu"}, 50}, {collector.Utilization, nil, load}, {collector.PerformanceState, nil, 8}}}}
+			h.values = map[Address]NVMLReading{goodGPU: {Samples: []collector.Sample{
+				sampleOf(50, collector.Temperature, "gpu"), sampleOf(load, collector.Utilization), sampleOf(8, collector.PerformanceState)}}}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -494,6 +494,11 @@ func TestNodesStandInForCounters(t *testing.T) {
 	}
 }
 
+// sampleOf is a sample of a source that has its own series.
+func sampleOf(v float64, q collector.QuantityID, labels ...string) collector.Sample {
+	return collector.Sample{S: &collector.Series{Q: q, Values: labels, Max: 1e12}, V: v}
+}
+
 func TestNVMLFillsAndNamesItsSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := pair(t)
@@ -504,8 +509,8 @@ func TestNVMLFillsAndNamesItsSource(t *testing.T) {
 		h.present = append(h.present, PnPDevice{`PCI\VEN_10DE&DEV_1DB4&SUBSYS_00000000&REV_A1\4&1&0&0028`, &Place{5, 0, 0}})
 		at := Address("00000000:03:00.0")
 		h.nvml = []NVMLDevice{{Address: at, Source: "nvml", UUID: "GPU-1", Version: "560.94"}, {Address: "00000000:05:00.0", Source: "nvml", Name: "Tesla", PCIID: "10de:1db4"}}
-		h.values = map[Address]NVMLReading{goodGPU: {Values: []NVMLValue{
-			{collector.Temperature, []string{"gpu"}, 61}, {collector.MemoryTotal, []string{"vram"}, 5}, {collector.MemoryUsed, []string{"vram"}, 4}}}}
+		h.values = map[Address]NVMLReading{goodGPU: {Samples: []collector.Sample{
+			sampleOf(61, collector.Temperature, "gpu"), sampleOf(5, collector.MemoryTotal, "vram"), sampleOf(4, collector.MemoryUsed, "vram")}}}
 		g := gated(h)
 		d := g.look(goodGPU)
 		if d.Source != "nvml" || d.UUID != "GPU-1" || d.DriverVersion != "560.94" || d.PCIID != "10de:220a" {

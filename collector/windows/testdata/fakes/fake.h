@@ -4,6 +4,7 @@
 //
 //   hang FUNCTION           the function comes back when the test says Release
 //   status FUNCTION CODE    the function does nothing and returns the code (C notation)
+//   crash FUNCTION          the function writes to address 0
 //   grow                    the first answer to a question "how much is there" is too small
 //
 // In a program that knows nothing of fakes, the feed is the file that FAKE_FEED in its environment names.
@@ -96,9 +97,10 @@ static inline BOOL grows(void) { return says("grow") && InterlockedExchange(&gro
 static inline BOOL ordered(const char *function, DWORD *code) {
   script s = open_script();
   char *word, *rest, name[64];
-  BOOL hang = FALSE, found = FALSE;
+  BOOL hang = FALSE, found = FALSE, crash = FALSE;
   while (next(&s, &word, &rest)) {
     if (strcmp(word, "hang") == 0 && strcmp(rest, function) == 0) hang = TRUE;
+    if (strcmp(word, "crash") == 0 && strcmp(rest, function) == 0) crash = TRUE;
     int n = 0;
     if (strcmp(word, "status") == 0 && sscanf(rest, "%63s %n", name, &n) == 1 && strcmp(name, function) == 0) {
       *code = strtoul(rest + n, NULL, 0);
@@ -107,6 +109,7 @@ static inline BOOL ordered(const char *function, DWORD *code) {
   }
   free(s.text);
   if (hang) WaitForSingleObject(released, INFINITE);
+  if (crash) *(volatile int *)0 = 0;
   return found;
 }
 
