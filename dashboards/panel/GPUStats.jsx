@@ -1,4 +1,4 @@
-import React, { memo, useRef, useEffect, useMemo, useSyncExternalStore, useId, useState, useCallback } from 'react';
+import React, { memo, useRef, useEffect, useId, useMemo, useCallback, useSyncExternalStore, useState } from 'react';
 import Accordion from '@mui/material/Accordion';
 import AccordionDetails from '@mui/material/AccordionDetails';
 import AccordionSummary from '@mui/material/AccordionSummary';
@@ -6,8 +6,6 @@ import Card from '@mui/material/Card';
 import CardContent from '@mui/material/CardContent';
 import CircularProgress from '@mui/material/CircularProgress';
 import GlobalStyles from '@mui/material/GlobalStyles';
-import LinearProgress from '@mui/material/LinearProgress';
-import Paper from '@mui/material/Paper';
 import Typography from '@mui/material/Typography';
 import ExpandMoreIcon from '@mui/icons-material/ExpandMore';
 import MemoryIcon from '@mui/icons-material/Memory';
@@ -147,7 +145,16 @@ function plot(width, height) {
   return { left: 32, right: width - 10, top: low ? 8 : 12, bottom: height - (low ? 17 : 22), low }
 }
 
-function drawGrid(context, area, width, height) {
+/**
+ * Draws what lies behind the curves and changes with the size alone. Not to be done each second: text on a canvas makes the
+ * browser work out the styles of the page at once.
+ *
+ * @param {CanvasRenderingContext2D} context with lengths in CSS pixels
+ * @param {number} width of the canvas in CSS pixels
+ * @param {number} height of the canvas in CSS pixels
+ */
+function drawGrid(context, width, height) {
+  const area = plot(width, height);
   const background = context.createLinearGradient(0, 0, 0, height);
   background.addColorStop(0, 'rgba(0, 212, 255, 0.1)');
   background.addColorStop(0.5, 'rgba(0, 212, 255, 0.05)');
@@ -213,7 +220,7 @@ function drawCurve(context, area, segments, color, stale) {
 }
 
 /**
- * Draws the chart of the last minute: right is now, the scale is 0 to 100 for all curves (percent and degrees Celsius).
+ * Draws the curves of the last minute: right is now, the scale is 0 to 100 for all of them (percent and degrees Celsius).
  *
  * @param {CanvasRenderingContext2D} context with lengths in CSS pixels
  * @param {number} width of the canvas in CSS pixels
@@ -221,10 +228,8 @@ function drawCurve(context, area, segments, color, stale) {
  * @param {{segments: Object<string, {x: number, value: number}[][]>, stale: boolean}} data segments by the key of the
  *   curve, as history.js gives them; stale: they are old, and drawn pale and without a glow
  */
-function draw(context, width, height, { segments, stale }) {
+function drawCurves(context, width, height, { segments, stale }) {
   const area = plot(width, height);
-  context.clearRect(0, 0, width, height);
-  drawGrid(context, area, width, height);
   for (const { key, color } of curves) drawCurve(context, area, segments[key] ?? [], color, stale);
 }
 
@@ -842,18 +847,31 @@ const forms = { utilization: percent, temperature: celsius, memory_utilization: 
  */
 const Chart = memo(function Chart({ history, now, last, stale, table }) {
   const canvas = useRef(null);
+  const size = useRef(null); // as the observer tells it: to ask the canvas would make the browser lay all out at once
+  const grid = useRef(null); // the picture of it; null: to be drawn
   const redraw = useRef(null);
 
   useEffect(() => {
     const pieces = Object.fromEntries(curves.map(({ key }) => [key, segments(history, key, now)]));
-    redraw.current = () => paint(canvas.current, { segments: pieces, stale });
+    redraw.current = () => paint(canvas.current, size.current, grid, { segments: pieces, stale });
     redraw.current();
   }, [history, now, stale]);
 
   useEffect(() => {
-    const observer = new ResizeObserver(() => redraw.current());
+    const afresh = () => {
+      grid.current = null;
+      redraw.current();
+    };
+    const observer = new ResizeObserver(([{ contentRect }]) => {
+      size.current = { width: Math.round(contentRect.width), height: Math.round(contentRect.height) };
+      afresh();
+    });
     observer.observe(canvas.current);
-    return () => observer.disconnect()
+    document.fonts?.addEventListener('loadingdone', afresh); // that of the labels may come late
+    return () => {
+      observer.disconnect();
+      document.fonts?.removeEventListener('loadingdone', afresh);
+    }
   }, []);
 
   const values = Object.fromEntries(curves.map(({ key }) => [key, forms[key](last[key])]));
@@ -875,16 +893,34 @@ const Chart = memo(function Chart({ history, now, last, stale, table }) {
 });
 
 /** Draws at the screen's own resolution, which may have changed with the zoom or the screen. */
-function paint(canvas, data) {
-  if (canvas === null) return // a last call of the observer, while the panel is taken away
-  const { clientWidth: width, clientHeight: height } = canvas;
+function paint(canvas, size, grid, data) {
+  // Before the observer's first call, or at a last one, while the panel is taken away.
+  if (canvas === null || size === null) return
+  const { width, height } = size;
   const context = width > 0 && height > 0 ? canvas.getContext('2d') : null;
   if (!context) return
   const scale = window.devicePixelRatio || 1;
-  const size = [Math.round(width * scale), Math.round(height * scale)];
-  if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+  if (fit(canvas, size, scale)) grid.current = null;
+  if (grid.current === null) {
+    grid.current = document.createElement('canvas');
+    fit(grid.current, size, scale);
+    const below = grid.current.getContext('2d');
+    below.setTransform(scale, 0, 0, scale, 0, 0);
+    drawGrid(below, width, height);
+  }
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(grid.current, 0, 0);
   context.setTransform(scale, 0, 0, scale, 0, 0);
-  draw(context, width, height, data);
+  drawCurves(context, width, height, data);
+}
+
+/** Gives a canvas the screen's resolution. Whether it had another one, and so is empty now. */
+function fit(canvas, { width, height }, scale) {
+  const pixels = [Math.round(width * scale), Math.round(height * scale)];
+  if (canvas.width === pixels[0] && canvas.height === pixels[1]) return false
+  ;[canvas.width, canvas.height] = pixels;
+  return true
 }
 
 // What the service sends, brought into one shape and checked, so that nothing behind it can throw on bad input.
@@ -1211,17 +1247,9 @@ const look = `
 /* What changes each second has small layers of its own: the large ones around are not drawn anew with it. */
 .gpu-stats-root :is(.gpu-stats-fill, .gpu-stats-tip, .gpu-stats-label b, .gpu-stats-tile dd, .gpu-stats-legend li, .gpu-stats-chart canvas, .gpu-stats-used, .gpu-stats-minis) { will-change: transform; }
 
-/* What moves above it: glow, scan band, particles */
-.gpu-stats-root .gpu-stats-glow, .gpu-stats-root .gpu-stats-field {
-  position: absolute; inset: -1px; border-radius: 10px; pointer-events: none;
-}
-.gpu-stats-root .gpu-stats-glow {
-  z-index: -1; opacity: 0.15;
-  box-shadow: 0 0 42px rgba(0, 212, 255, 0.5), 0 0 80px rgba(0, 212, 255, 0.2);
-  animation: gpu-stats-pulse 4s steps(24) infinite alternate;
-}
-.gpu-stats-root .gpu-stats-field {
-  container-type: size; overflow: hidden;
+/* The corners: below the content, so that no layer of the whole panel's size has to be drawn over it each time. */
+.gpu-stats-root.gpu-stats-root::before {
+  content: ''; position: absolute; inset: -1px; z-index: -1; pointer-events: none;
   --corner: rgba(0, 212, 255, 0.8);
   background:
     linear-gradient(var(--corner) 0 0) 9px 8px / 18px 1px, linear-gradient(var(--corner) 0 0) 8px 9px / 1px 18px,
@@ -1230,6 +1258,17 @@ const look = `
     linear-gradient(var(--corner) 0 0) right 9px bottom 8px / 18px 1px, linear-gradient(var(--corner) 0 0) right 8px bottom 9px / 1px 18px;
   background-repeat: no-repeat;
 }
+
+/* What moves around and above it: glow, scan band, particles */
+.gpu-stats-root .gpu-stats-glow, .gpu-stats-root .gpu-stats-field {
+  position: absolute; inset: -1px; border-radius: 10px; pointer-events: none;
+}
+.gpu-stats-root .gpu-stats-glow {
+  z-index: -1; opacity: 0.15;
+  box-shadow: 0 0 42px rgba(0, 212, 255, 0.5), 0 0 80px rgba(0, 212, 255, 0.2);
+  animation: gpu-stats-pulse 4s steps(24) infinite alternate;
+}
+.gpu-stats-root .gpu-stats-field { container-type: size; overflow: hidden; }
 .gpu-stats-root .gpu-stats-scan {
   position: absolute; top: 0; left: 0; right: 0; height: 110px; transform: translateY(-110px);
   background: linear-gradient(transparent, rgba(0, 212, 255, 0.06) 85%, rgba(0, 212, 255, 0.22) 99%, transparent);
@@ -1370,8 +1409,8 @@ const look = `
 .gpu-stats-root .gpu-stats-chart canvas { position: absolute; inset: 0; display: block; width: 100%; height: 100%; }
 .gpu-stats-root .gpu-stats-memory { display: flex; flex-direction: column; gap: 8px; }
 .gpu-stats-root .gpu-stats-pair { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 16px; font-size: 13px; color: rgba(255, 255, 255, 0.85); }
-.gpu-stats-root .gpu-stats-linear.gpu-stats-linear { height: 8px; border-radius: 4px; background: rgba(0, 255, 136, 0.1); box-shadow: 0 0 10px rgba(0, 255, 136, 0.22); }
-.gpu-stats-root .gpu-stats-linear .MuiLinearProgress-bar { border-radius: 4px; background: var(--gpu-stats-color); }
+.gpu-stats-root .gpu-stats-linear { height: 8px; overflow: hidden; border-radius: 4px; background: rgba(0, 255, 136, 0.1); box-shadow: 0 0 10px rgba(0, 255, 136, 0.22); }
+.gpu-stats-root .gpu-stats-linear::before { content: ''; display: block; height: 100%; border-radius: 4px; background: var(--gpu-stats-color); transform: translateX(calc(100% * var(--gpu-stats-share) - 100%)); transition: transform 0.5s ease-in-out; }
 
 /* The fold-out */
 .gpu-stats-root .gpu-stats-fold.gpu-stats-fold { margin: 0; overflow: hidden; color: inherit; box-shadow: none; background: rgba(0, 212, 255, 0.04); border: 1px solid rgba(0, 212, 255, 0.22); border-radius: 10px; }
@@ -1440,7 +1479,7 @@ const look = `
 .compact-gpu-stats.gpu-stats-root .gpu-stats-body { padding: 10px; gap: 8px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-title.gpu-stats-title { margin: 0 !important; font-size: 12px !important; gap: 6px; letter-spacing: 0; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-title .gpu-stats-emoji { display: none; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-field { background: none; }
+.compact-gpu-stats.gpu-stats-root::before { display: none; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-glow { box-shadow: 0 0 16px rgba(0, 212, 255, 0.4); }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-title .MuiSvgIcon-root { font-size: 18px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-chip.gpu-stats-chip { height: auto !important; min-height: 20px; border-radius: 10px; }
@@ -1470,7 +1509,7 @@ const look = `
 .compact-gpu-stats.gpu-stats-root .gpu-stats-chart canvas { position: static; height: 80px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-memory { gap: 4px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-pair { font-size: 11px; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-linear.gpu-stats-linear { height: 6px; }
+.compact-gpu-stats.gpu-stats-root .gpu-stats-linear { height: 6px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-fold.gpu-stats-fold { flex: none; border-radius: 8px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-fold .MuiAccordionSummary-root.MuiAccordionSummary-root { min-height: 32px; padding: 0 10px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-fold .MuiAccordionSummary-content.MuiAccordionSummary-content { margin: 6px 0; }
@@ -1504,10 +1543,10 @@ const look = `
 .gpu-stats-root.gpu-stats-hidden *, .gpu-stats-root.gpu-stats-hidden *::before { animation: none !important; transition: none !important; }
 @media (prefers-reduced-motion: reduce) {
   .gpu-stats-root.gpu-stats-root *, .gpu-stats-root.gpu-stats-root *::before { animation: none !important; transition: none !important; }
-  .gpu-stats-root :is(.gpu-stats-glow, .gpu-stats-scan, .gpu-stats-light, .gpu-stats-particle) { display: none; }
+  .gpu-stats-root :is(.gpu-stats-glow, .gpu-stats-field, .gpu-stats-light) { display: none; }
 }
 @media print {
-  .gpu-stats-root .gpu-stats-field, .gpu-stats-root .gpu-stats-glow { display: none; }
+  .gpu-stats-root .gpu-stats-field, .gpu-stats-root .gpu-stats-glow, .gpu-stats-root.gpu-stats-root::before { display: none; }
 }
 `;
 
@@ -1639,20 +1678,19 @@ function Emoji({ children }) {
   )
 }
 
-/** The heading of a paper (h6) or, within one, of a part of it (subtitle2). */
-function Heading({ emoji, children, level = 'h3', orbitron = false }) {
-  const sub = level === 'h4';
-  const look = sub ? `gpu-stats-subheading ${orbitron ? 'gpu-stats-orbitron' : ''}` : 'gpu-stats-heading';
+/** The heading of a paper or, as h4, of a part of it. */
+const Heading = memo(function Heading({ emoji, children, level: Level = 'h3', orbitron = false }) {
+  const subheading = `gpu-stats-subheading ${orbitron ? 'gpu-stats-orbitron' : ''}`;
   return (
-    <Typography variant={sub ? 'subtitle2' : 'h6'} component={level} className={look}>
+    <Level className={Level === 'h4' ? subheading : 'gpu-stats-heading'}>
       <Emoji>{emoji}</Emoji>
       {children}
-    </Typography>
+    </Level>
   )
-}
+});
 
 /** A chip in one of the panel's colours. */
-function Badge({ color, children, ...props }) {
+const Badge = memo(function Badge({ color, children, ...props }) {
   return (
     <Chip
       className="gpu-stats-chip"
@@ -1662,7 +1700,7 @@ function Badge({ color, children, ...props }) {
       {...props}
     />
   )
-}
+});
 
 /** A dash that says why there is no value. */
 function Absent({ reason }) {
@@ -1674,6 +1712,7 @@ function Absent({ reason }) {
   )
 }
 
+/** A share, held within 0 and 1. */
 const within = (share) => Math.min(1, Math.max(0, share));
 
 /** A glowing bar from 0 to 100 with its name and value above it. `word` says in words what the colour says. */
@@ -2468,24 +2507,16 @@ function GPUStats({ baseUrl, ...props }) {
   return <Panel key={feed.base} feed={feed} baseUrl={baseUrl} {...props} />
 }
 
-function Panel({ feed, className = '', baseUrl, gpu: wanted, locale = 'fr' }) {
+/**
+ * The frame around the content. It is not rendered with each frame of the feed, nor are Material UI's components anywhere:
+ * Emotion works out their styles anew at each rendering, which costs more than all else together.
+ */
+function Panel({ feed, className = '', baseUrl, gpu, locale = 'fr' }) {
   const table = texts(locale);
-  const snapshot = useSyncExternalStore(feed.subscribe, feed.getSnapshot, feed.getSnapshot);
+  const connected = useFeed(feed, isConnected);
+  const error = errorText(useLastingError(useFeed(feed, errorOf), connected), baseUrl, table);
   const hidden = useHidden();
   const description = useId();
-  const [chosen, setChosen] = useState(null);
-  const before = useRef(null);
-  const connected = snapshot.connection === 'open';
-  const error = errorText(useLastingError(snapshot.error, connected), baseUrl, table);
-
-  const gpu = choose(snapshot.gpus, { chosen, wanted, before: before.current });
-  const label = gpu?.gpu;
-  useEffect(() => {
-    if (label === undefined) return
-    before.current = label;
-    feed.preload(label);
-  }, [feed, label]);
-
   return (
     <Card
       component="section"
@@ -2502,7 +2533,7 @@ function Panel({ feed, className = '', baseUrl, gpu: wanted, locale = 'fr' }) {
           <span id={description} hidden>
             {table.region_description}
           </span>
-          <Content {...{ snapshot, connected, error, gpu, wanted, hidden, setChosen, table, locale }} />
+          <Content {...{ feed, connected, error, wanted: gpu, hidden, table, locale }} />
         </div>
       </CardContent>
       <Field />
@@ -2558,7 +2589,21 @@ const Head = memo(function Head({ connected, error, table }) {
   )
 });
 
-function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, table, locale }) {
+/** All that changes with the readings: rendered with each frame of the feed. */
+function Content({ feed, connected, error, wanted, hidden, table, locale }) {
+  const snapshot = useFeed(feed, whole);
+  const [chosen, setChosen] = useState(null);
+  const [unfolded, unfold] = useState(false);
+  const before = useRef(null);
+
+  const gpu = choose(snapshot.gpus, { chosen, wanted, before: before.current });
+  const label = gpu?.gpu;
+  useEffect(() => {
+    if (label === undefined) return
+    before.current = label;
+    feed.preload(label);
+  }, [feed, label]);
+
   const newAlert = useNewAlert(gpu, table);
   if (gpu === null) return <Nothing received={snapshot.received} error={error} table={table} />
 
@@ -2603,7 +2648,7 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
       )}
       <div className={`gpu-stats-grid ${stale ? 'gpu-stats-stale' : ''}`}>
         <Statistics gpu={gpu} shown={shown} absent={absent} table={table} />
-        <Paper className="gpu-stats-paper">
+        <div className="gpu-stats-paper">
           <Heading emoji="📈">{table.chart}</Heading>
           <Chart
             history={snapshot.histories.get(gpu.gpu) ?? nothingYet}
@@ -2613,10 +2658,10 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
             table={table}
           />
           <VideoMemory used={shown.primary.memory_used} total={shown.primary.memory_total} absent={absent} table={table} />
-        </Paper>
+        </div>
       </div>
-      <FoldOut stale={stale} table={table}>
-        <Details gpu={gpu} shown={shown} age={ageNow} table={table} />
+      <FoldOut open={unfolded} setOpen={unfold} stale={stale} table={table}>
+        {unfolded && <Details gpu={gpu} shown={shown} age={ageNow} table={table} />}
       </FoldOut>
     </>
   )
@@ -2669,7 +2714,7 @@ function Statistics({ gpu, shown, absent, table }) {
   const throttle = gpu.throttle ?? [];
   const driver = gpu.driver_version ?? gpu.driver;
   return (
-    <Paper className="gpu-stats-paper">
+    <div className="gpu-stats-paper">
       <Heading emoji="📊">{table.statistics}</Heading>
       <div className="gpu-stats-name">
         {gpu.name ?? gpu.gpu}
@@ -2684,7 +2729,7 @@ function Statistics({ gpu, shown, absent, table }) {
           ))}
           {throttle.map((reason) => (
             <Badge key={reason} color={COLOURS.attention}>
-              {table.throttle}: {named(table, 'throttle', reason)}
+              {`${table.throttle}: ${named(table, 'throttle', reason)}`}
             </Badge>
           ))}
         </div>
@@ -2719,7 +2764,7 @@ function Statistics({ gpu, shown, absent, table }) {
           />
         ))}
       </dl>
-    </Paper>
+    </div>
   )
 }
 
@@ -2736,11 +2781,14 @@ const VideoMemory = memo(function VideoMemory({ used, total, absent, table }) {
         <span>{fillNode(table.total, told(total))}</span>
       </div>
       {used !== null && total > 0 && (
-        <LinearProgress
-          variant="determinate"
+        <div
           className="gpu-stats-linear"
-          value={Math.min(100, Math.max(0, (used / total) * 100))}
+          style={{ '--gpu-stats-share': within(used / total) }}
+          role="progressbar"
           aria-label={table.video_memory}
+          aria-valuemin={0}
+          aria-valuemax={100}
+          aria-valuenow={Math.round(within(used / total) * 100)}
           aria-valuetext={`${gigabytes(used)} / ${gigabytes(total)}`}
         />
       )}
@@ -2748,9 +2796,8 @@ const VideoMemory = memo(function VideoMemory({ used, total, absent, table }) {
   )
 });
 
-/** The fold-out, closed at first. What is in it costs nothing while it is closed. */
-function FoldOut({ stale, table, children }) {
-  const [open, setOpen] = useState(false);
+/** The fold-out. While it is closed it has no children, and costs nothing. */
+const FoldOut = memo(function FoldOut({ open, setOpen, stale, table, children }) {
   const id = useId();
   return (
     <Accordion
@@ -2765,10 +2812,10 @@ function FoldOut({ stale, table, children }) {
           {table.details}
         </Typography>
       </AccordionSummary>
-      <AccordionDetails className="gpu-stats-details">{open && children}</AccordionDetails>
+      <AccordionDetails className="gpu-stats-details">{children}</AccordionDetails>
     </Accordion>
   )
-}
+});
 
 /** The age of a GPU's reading in words, which goes on when nothing comes any more. */
 function Age({ gpu, snapshot, hidden, locale }) {
@@ -2801,6 +2848,16 @@ function useNewAlert(gpu, table) {
     else if (urgent.length === 0) setTold(nothingTold);
   }, [gpu, table]);
   return told.label === gpu?.gpu ? told.message : '' // of the GPU shown before nothing is said any more
+}
+
+const whole = (snapshot) => snapshot;
+const isConnected = ({ connection }) => connection === 'open';
+const errorOf = ({ error }) => error;
+
+/** A part of the feed's snapshot. Who asks for one is rendered only when this part changes. */
+function useFeed(feed, part) {
+  const get = useCallback(() => part(feed.getSnapshot()), [feed, part]);
+  return useSyncExternalStore(feed.subscribe, get, get)
 }
 
 /** The error until the service is there again: each new try begins without one, and the panel would flicker. */

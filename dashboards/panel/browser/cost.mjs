@@ -57,21 +57,23 @@ async function processorTime(pid, ms) {
 }
 
 const PERCENT = 0.01
+const percent = (share) => `${(share / PERCENT).toFixed(2)} %`
 
 /**
- * Measures up to three times, until the share is below the bound: whatever else runs on a machine can make a reading
+ * Measures up to three times, until the share is below its bound: whatever else runs on a machine can make a reading
  * larger (caches, shared cores), never smaller.
+ * @param {() => Promise<{share: number, bound: number}>} measure
  */
-async function below(bound, what, measure) {
+async function below(what, measure) {
   const all = []
   do all.push(await measure())
-  while (all.at(-1) >= bound && all.length < 3)
-  const shares = all.map((share) => `${(share / PERCENT).toFixed(2)} %`).join(', ')
-  console.log(`${what}: ${shares} of a core; the bound is ${(bound / PERCENT).toFixed(2)} %`)
-  assert.ok(all.at(-1) < bound, `${what}: ${shares}`)
+  while (all.at(-1).share >= all.at(-1).bound && all.length < 3)
+  const shares = all.map(({ share, bound }) => `${percent(share)} of ${percent(bound)} allowed`).join(', ')
+  console.log(`${what}: ${shares}`)
+  assert.ok(all.at(-1).share < all.at(-1).bound, `${what}: ${shares}`)
 }
 
-test('processor, with animations and without', async () => {
+test('processor, with animations', async () => {
   const { exporter, end } = await changingCard()
   const server = await chromium.launchServer({ executablePath: CHROMIUM, args: CHROMIUM_FLAGS })
   const browser = await chromium.connect(server.wsEndpoint())
@@ -86,35 +88,51 @@ test('processor, with animations and without', async () => {
       return of('ScriptDuration') + of('LayoutDuration') + of('RecalcStyleDuration')
     }
     assert.ok(await moving.evaluate(() => document.getAnimations().some((a) => a.playState === 'running')), 'nothing moves')
-    await below(3 * PERCENT, 'main thread (script, style, layout), with animations', async () => {
+    await below('main thread (script, style, layout), with animations', async () => {
       const before = await taken()
       await pause(10 * second)
-      return ((await taken()) - before) / 10
+      return { share: ((await taken()) - before) / 10, bound: 3 * PERCENT }
     })
     const pid = server.process().pid
     const share = (await processorTime(pid, 10 * second)) / 10
-    console.log(`all processes of Chromium, with animations, drawn in software: ${(share / PERCENT).toFixed(1)} % of a core`)
+    console.log(`all processes of Chromium, with animations, drawn in software: ${percent(share)} of a core`)
     await closeFaultless(moving)
-
-    // How slow the machine is now is told by a page on which one word changes each second: 0.7 % where the bounds were found,
-    // on two quiet cores (panel.md 8). On a busy machine it costs more, and so may the panel.
-    const word = await browser.newPage()
-    await word.setContent('<p id="word"></p><script>let i = 0; setInterval(() => (word.textContent = i++), 1000)</script>')
-    await processorTime(pid, 10 * second) // until Chromium has settled
-    const reference = (await processorTime(pid, 20 * second)) / 20
-    await word.close()
-    console.log(`all processes of Chromium, one word a second: ${(reference / PERCENT).toFixed(2)} % of a core`)
-    const slower = Math.max(1, reference / (0.7 * PERCENT))
-
-    const still = await openPage(browser, exporter.url)
-    await shown(still)
-    assert.equal(await still.evaluate(() => document.getAnimations().filter((a) => a.playState === 'running').length), 0)
-    await processorTime(pid, 10 * second)
-    await below(3 * PERCENT * slower, 'all processes of Chromium, with reduced motion', async () => (await processorTime(pid, 20 * second)) / 20)
-    await closeFaultless(still)
   } finally {
     await browser.close()
     await server.close()
+    await end()
+  }
+})
+
+// The bound is 3 % of a core (panel.md 8), on a quiet machine, where a page with one word that changes each second costs 1 % and
+// the panel twice that. On a busy one, whose caches are cold each second, both cost more: there it is three times the word.
+// Nobody but the browser itself is measured: Playwright would have it tell of each frame.
+const WORD = 'data:text/html,<p id="word"></p><script>let i = 0; setInterval(() => (word.textContent = i++), 1000)</script>'
+
+test('processor, with reduced motion', async () => {
+  const { exporter, end } = await changingCard()
+  const plain = new Plain('--force-prefers-reduced-motion', '--window-size=1280,900', '--lang=fr-FR')
+  const cost = async (url, ready) => {
+    const page = await plain.open(url)
+    await page.show()
+    await ready(page)
+    const still = await page.value("document.getAnimations().filter((a) => a.playState === 'running').length")
+    await page.leave()
+    await pause(10 * second) // what opening it takes is over
+    const share = (await processorTime(plain.process.pid, 15 * second)) / 15
+    await page.close()
+    assert.equal(still, 0)
+    return share
+  }
+  try {
+    await below('all processes of Chromium, with reduced motion', async () => {
+      const word = await cost(WORD, () => {})
+      const share = await cost(exporter.url, (page) => until('the panel', () => page.value("document.body.innerText.includes('CONNECT')")))
+      console.log(`all processes of Chromium: one word a second ${percent(word)}, the panel ${(share / word).toFixed(2)} times that`)
+      return { share, bound: Math.max(3 * PERCENT, 3 * word) }
+    })
+  } finally {
+    await plain.close()
     await end()
   }
 })
@@ -197,9 +215,9 @@ class Plain {
   #next = 1
   #waiting = new Map()
 
-  constructor() {
+  constructor(...flags) {
     const profile = mkdtempSync(join(work, 'profile-'))
-    this.process = spawn(CHROMIUM, [...CHROMIUM_FLAGS, '--headless=new', '--remote-debugging-pipe', `--user-data-dir=${profile}`, 'about:blank'],
+    this.process = spawn(CHROMIUM, [...CHROMIUM_FLAGS, ...flags, '--headless=new', '--remote-debugging-pipe', `--user-data-dir=${profile}`, 'about:blank'],
       { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] })
     this.ended = new Promise((resolve) => this.process.on('exit', resolve))
     let rest = ''
@@ -226,7 +244,13 @@ class Plain {
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true })
     const value = async (expression) =>
       (await this.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }, sessionId)).result.value
-    return { targetId, value, show: () => this.send('Target.activateTarget', { targetId }) }
+    return {
+      targetId,
+      value,
+      show: () => this.send('Target.activateTarget', { targetId }),
+      leave: () => this.send('Target.detachFromTarget', { sessionId }), // it is a page like any other then
+      close: () => this.send('Target.closeTarget', { targetId }),
+    }
   }
 
   async close() {

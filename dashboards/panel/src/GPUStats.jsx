@@ -6,8 +6,6 @@ import Card from '@mui/material/Card'
 import CardContent from '@mui/material/CardContent'
 import CircularProgress from '@mui/material/CircularProgress'
 import GlobalStyles from '@mui/material/GlobalStyles'
-import LinearProgress from '@mui/material/LinearProgress'
-import Paper from '@mui/material/Paper'
 import Typography from '@mui/material/Typography'
 import ExpandMoreIcon from '@mui/icons-material/ExpandMore'
 import MemoryIcon from '@mui/icons-material/Memory'
@@ -23,7 +21,7 @@ import { newHistory } from './history.js'
 import { colors, look } from './look.js'
 import { absence, noteOf, warnings } from './notes.js'
 import { Overview } from './Overview.jsx'
-import { Absent, Badge, Bar, Emoji, Heading, Tile } from './parts.jsx'
+import { Absent, Badge, Bar, Emoji, Heading, Tile, within } from './parts.jsx'
 import { fill, language, named, texts } from './texts.js'
 
 const styles = <GlobalStyles styles={look} />
@@ -57,24 +55,16 @@ export default function GPUStats({ baseUrl, ...props }) {
   return <Panel key={feed.base} feed={feed} baseUrl={baseUrl} {...props} />
 }
 
-function Panel({ feed, className = '', baseUrl, gpu: wanted, locale = 'fr' }) {
+/**
+ * The frame around the content. It is not rendered with each frame of the feed, nor are Material UI's components anywhere:
+ * Emotion works out their styles anew at each rendering, which costs more than all else together.
+ */
+function Panel({ feed, className = '', baseUrl, gpu, locale = 'fr' }) {
   const table = texts(locale)
-  const snapshot = useSyncExternalStore(feed.subscribe, feed.getSnapshot, feed.getSnapshot)
+  const connected = useFeed(feed, isConnected)
+  const error = errorText(useLastingError(useFeed(feed, errorOf), connected), baseUrl, table)
   const hidden = useHidden()
   const description = useId()
-  const [chosen, setChosen] = useState(null)
-  const before = useRef(null)
-  const connected = snapshot.connection === 'open'
-  const error = errorText(useLastingError(snapshot.error, connected), baseUrl, table)
-
-  const gpu = choose(snapshot.gpus, { chosen, wanted, before: before.current })
-  const label = gpu?.gpu
-  useEffect(() => {
-    if (label === undefined) return
-    before.current = label
-    feed.preload(label)
-  }, [feed, label])
-
   return (
     <Card
       component="section"
@@ -91,7 +81,7 @@ function Panel({ feed, className = '', baseUrl, gpu: wanted, locale = 'fr' }) {
           <span id={description} hidden>
             {table.region_description}
           </span>
-          <Content {...{ snapshot, connected, error, gpu, wanted, hidden, setChosen, table, locale }} />
+          <Content {...{ feed, connected, error, wanted: gpu, hidden, table, locale }} />
         </div>
       </CardContent>
       <Field />
@@ -147,7 +137,21 @@ const Head = memo(function Head({ connected, error, table }) {
   )
 })
 
-function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, table, locale }) {
+/** All that changes with the readings: rendered with each frame of the feed. */
+function Content({ feed, connected, error, wanted, hidden, table, locale }) {
+  const snapshot = useFeed(feed, whole)
+  const [chosen, setChosen] = useState(null)
+  const [unfolded, unfold] = useState(false)
+  const before = useRef(null)
+
+  const gpu = choose(snapshot.gpus, { chosen, wanted, before: before.current })
+  const label = gpu?.gpu
+  useEffect(() => {
+    if (label === undefined) return
+    before.current = label
+    feed.preload(label)
+  }, [feed, label])
+
   const newAlert = useNewAlert(gpu, table)
   if (gpu === null) return <Nothing received={snapshot.received} error={error} table={table} />
 
@@ -192,7 +196,7 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
       )}
       <div className={`gpu-stats-grid ${stale ? 'gpu-stats-stale' : ''}`}>
         <Statistics gpu={gpu} shown={shown} absent={absent} table={table} />
-        <Paper className="gpu-stats-paper">
+        <div className="gpu-stats-paper">
           <Heading emoji="📈">{table.chart}</Heading>
           <Chart
             history={snapshot.histories.get(gpu.gpu) ?? nothingYet}
@@ -202,10 +206,10 @@ function Content({ snapshot, connected, error, gpu, wanted, hidden, setChosen, t
             table={table}
           />
           <VideoMemory used={shown.primary.memory_used} total={shown.primary.memory_total} absent={absent} table={table} />
-        </Paper>
+        </div>
       </div>
-      <FoldOut stale={stale} table={table}>
-        <Details gpu={gpu} shown={shown} age={ageNow} table={table} />
+      <FoldOut open={unfolded} setOpen={unfold} stale={stale} table={table}>
+        {unfolded && <Details gpu={gpu} shown={shown} age={ageNow} table={table} />}
       </FoldOut>
     </>
   )
@@ -258,7 +262,7 @@ function Statistics({ gpu, shown, absent, table }) {
   const throttle = gpu.throttle ?? []
   const driver = gpu.driver_version ?? gpu.driver
   return (
-    <Paper className="gpu-stats-paper">
+    <div className="gpu-stats-paper">
       <Heading emoji="📊">{table.statistics}</Heading>
       <div className="gpu-stats-name">
         {gpu.name ?? gpu.gpu}
@@ -273,7 +277,7 @@ function Statistics({ gpu, shown, absent, table }) {
           ))}
           {throttle.map((reason) => (
             <Badge key={reason} color={COLOURS.attention}>
-              {table.throttle}: {named(table, 'throttle', reason)}
+              {`${table.throttle}: ${named(table, 'throttle', reason)}`}
             </Badge>
           ))}
         </div>
@@ -308,7 +312,7 @@ function Statistics({ gpu, shown, absent, table }) {
           />
         ))}
       </dl>
-    </Paper>
+    </div>
   )
 }
 
@@ -325,11 +329,14 @@ const VideoMemory = memo(function VideoMemory({ used, total, absent, table }) {
         <span>{fillNode(table.total, told(total))}</span>
       </div>
       {used !== null && total > 0 && (
-        <LinearProgress
-          variant="determinate"
+        <div
           className="gpu-stats-linear"
-          value={Math.min(100, Math.max(0, (used / total) * 100))}
+          style={{ '--gpu-stats-share': within(used / total) }}
+          role="progressbar"
           aria-label={table.video_memory}
+          aria-valuemin={0}
+          aria-valuemax={100}
+          aria-valuenow={Math.round(within(used / total) * 100)}
           aria-valuetext={`${gigabytes(used)} / ${gigabytes(total)}`}
         />
       )}
@@ -337,9 +344,8 @@ const VideoMemory = memo(function VideoMemory({ used, total, absent, table }) {
   )
 })
 
-/** The fold-out, closed at first. What is in it costs nothing while it is closed. */
-function FoldOut({ stale, table, children }) {
-  const [open, setOpen] = useState(false)
+/** The fold-out. While it is closed it has no children, and costs nothing. */
+const FoldOut = memo(function FoldOut({ open, setOpen, stale, table, children }) {
   const id = useId()
   return (
     <Accordion
@@ -354,10 +360,10 @@ function FoldOut({ stale, table, children }) {
           {table.details}
         </Typography>
       </AccordionSummary>
-      <AccordionDetails className="gpu-stats-details">{open && children}</AccordionDetails>
+      <AccordionDetails className="gpu-stats-details">{children}</AccordionDetails>
     </Accordion>
   )
-}
+})
 
 /** The age of a GPU's reading in words, which goes on when nothing comes any more. */
 function Age({ gpu, snapshot, hidden, locale }) {
@@ -390,6 +396,16 @@ function useNewAlert(gpu, table) {
     else if (urgent.length === 0) setTold(nothingTold)
   }, [gpu, table])
   return told.label === gpu?.gpu ? told.message : '' // of the GPU shown before nothing is said any more
+}
+
+const whole = (snapshot) => snapshot
+const isConnected = ({ connection }) => connection === 'open'
+const errorOf = ({ error }) => error
+
+/** A part of the feed's snapshot. Who asks for one is rendered only when this part changes. */
+function useFeed(feed, part) {
+  const get = useCallback(() => part(feed.getSnapshot()), [feed, part])
+  return useSyncExternalStore(feed.subscribe, get, get)
 }
 
 /** The error until the service is there again: each new try begins without one, and the panel would flicker. */

@@ -21,7 +21,16 @@ function plot(width, height) {
   return { left: 32, right: width - 10, top: low ? 8 : 12, bottom: height - (low ? 17 : 22), low }
 }
 
-function drawGrid(context, area, width, height) {
+/**
+ * Draws what lies behind the curves and changes with the size alone. Not to be done each second: text on a canvas makes the
+ * browser work out the styles of the page at once.
+ *
+ * @param {CanvasRenderingContext2D} context with lengths in CSS pixels
+ * @param {number} width of the canvas in CSS pixels
+ * @param {number} height of the canvas in CSS pixels
+ */
+export function drawGrid(context, width, height) {
+  const area = plot(width, height)
   const background = context.createLinearGradient(0, 0, 0, height)
   background.addColorStop(0, 'rgba(0, 212, 255, 0.1)')
   background.addColorStop(0.5, 'rgba(0, 212, 255, 0.05)')
@@ -87,7 +96,7 @@ function drawCurve(context, area, segments, color, stale) {
 }
 
 /**
- * Draws the chart of the last minute: right is now, the scale is 0 to 100 for all curves (percent and degrees Celsius).
+ * Draws the curves of the last minute: right is now, the scale is 0 to 100 for all of them (percent and degrees Celsius).
  *
  * @param {CanvasRenderingContext2D} context with lengths in CSS pixels
  * @param {number} width of the canvas in CSS pixels
@@ -95,9 +104,7 @@ function drawCurve(context, area, segments, color, stale) {
  * @param {{segments: Object<string, {x: number, value: number}[][]>, stale: boolean}} data segments by the key of the
  *   curve, as history.js gives them; stale: they are old, and drawn pale and without a glow
  */
-export function draw(context, width, height, { segments, stale }) {
+export function drawCurves(context, width, height, { segments, stale }) {
   const area = plot(width, height)
-  context.clearRect(0, 0, width, height)
-  drawGrid(context, area, width, height)
   for (const { key, color } of curves) drawCurve(context, area, segments[key] ?? [], color, stale)
 }

@@ -58,17 +58,9 @@ export const look = `
 /* What changes each second has small layers of its own: the large ones around are not drawn anew with it. */
 .gpu-stats-root :is(.gpu-stats-fill, .gpu-stats-tip, .gpu-stats-label b, .gpu-stats-tile dd, .gpu-stats-legend li, .gpu-stats-chart canvas, .gpu-stats-used, .gpu-stats-minis) { will-change: transform; }
 
-/* What moves above it: glow, scan band, particles */
-.gpu-stats-root .gpu-stats-glow, .gpu-stats-root .gpu-stats-field {
-  position: absolute; inset: -1px; border-radius: 10px; pointer-events: none;
-}
-.gpu-stats-root .gpu-stats-glow {
-  z-index: -1; opacity: 0.15;
-  box-shadow: 0 0 42px rgba(0, 212, 255, 0.5), 0 0 80px rgba(0, 212, 255, 0.2);
-  animation: gpu-stats-pulse 4s steps(24) infinite alternate;
-}
-.gpu-stats-root .gpu-stats-field {
-  container-type: size; overflow: hidden;
+/* The corners: below the content, so that no layer of the whole panel's size has to be drawn over it each time. */
+.gpu-stats-root.gpu-stats-root::before {
+  content: ''; position: absolute; inset: -1px; z-index: -1; pointer-events: none;
   --corner: rgba(0, 212, 255, 0.8);
   background:
     linear-gradient(var(--corner) 0 0) 9px 8px / 18px 1px, linear-gradient(var(--corner) 0 0) 8px 9px / 1px 18px,
@@ -77,6 +69,17 @@ export const look = `
     linear-gradient(var(--corner) 0 0) right 9px bottom 8px / 18px 1px, linear-gradient(var(--corner) 0 0) right 8px bottom 9px / 1px 18px;
   background-repeat: no-repeat;
 }
+
+/* What moves around and above it: glow, scan band, particles */
+.gpu-stats-root .gpu-stats-glow, .gpu-stats-root .gpu-stats-field {
+  position: absolute; inset: -1px; border-radius: 10px; pointer-events: none;
+}
+.gpu-stats-root .gpu-stats-glow {
+  z-index: -1; opacity: 0.15;
+  box-shadow: 0 0 42px rgba(0, 212, 255, 0.5), 0 0 80px rgba(0, 212, 255, 0.2);
+  animation: gpu-stats-pulse 4s steps(24) infinite alternate;
+}
+.gpu-stats-root .gpu-stats-field { container-type: size; overflow: hidden; }
 .gpu-stats-root .gpu-stats-scan {
   position: absolute; top: 0; left: 0; right: 0; height: 110px; transform: translateY(-110px);
   background: linear-gradient(transparent, rgba(0, 212, 255, 0.06) 85%, rgba(0, 212, 255, 0.22) 99%, transparent);
@@ -217,8 +220,8 @@ export const look = `
 .gpu-stats-root .gpu-stats-chart canvas { position: absolute; inset: 0; display: block; width: 100%; height: 100%; }
 .gpu-stats-root .gpu-stats-memory { display: flex; flex-direction: column; gap: 8px; }
 .gpu-stats-root .gpu-stats-pair { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 16px; font-size: 13px; color: rgba(255, 255, 255, 0.85); }
-.gpu-stats-root .gpu-stats-linear.gpu-stats-linear { height: 8px; border-radius: 4px; background: rgba(0, 255, 136, 0.1); box-shadow: 0 0 10px rgba(0, 255, 136, 0.22); }
-.gpu-stats-root .gpu-stats-linear .MuiLinearProgress-bar { border-radius: 4px; background: var(--gpu-stats-color); }
+.gpu-stats-root .gpu-stats-linear { height: 8px; overflow: hidden; border-radius: 4px; background: rgba(0, 255, 136, 0.1); box-shadow: 0 0 10px rgba(0, 255, 136, 0.22); }
+.gpu-stats-root .gpu-stats-linear::before { content: ''; display: block; height: 100%; border-radius: 4px; background: var(--gpu-stats-color); transform: translateX(calc(100% * var(--gpu-stats-share) - 100%)); transition: transform 0.5s ease-in-out; }
 
 /* The fold-out */
 .gpu-stats-root .gpu-stats-fold.gpu-stats-fold { margin: 0; overflow: hidden; color: inherit; box-shadow: none; background: rgba(0, 212, 255, 0.04); border: 1px solid rgba(0, 212, 255, 0.22); border-radius: 10px; }
@@ -287,7 +290,7 @@ export const look = `
 .compact-gpu-stats.gpu-stats-root .gpu-stats-body { padding: 10px; gap: 8px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-title.gpu-stats-title { margin: 0 !important; font-size: 12px !important; gap: 6px; letter-spacing: 0; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-title .gpu-stats-emoji { display: none; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-field { background: none; }
+.compact-gpu-stats.gpu-stats-root::before { display: none; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-glow { box-shadow: 0 0 16px rgba(0, 212, 255, 0.4); }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-title .MuiSvgIcon-root { font-size: 18px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-chip.gpu-stats-chip { height: auto !important; min-height: 20px; border-radius: 10px; }
@@ -317,7 +320,7 @@ export const look = `
 .compact-gpu-stats.gpu-stats-root .gpu-stats-chart canvas { position: static; height: 80px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-memory { gap: 4px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-pair { font-size: 11px; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-linear.gpu-stats-linear { height: 6px; }
+.compact-gpu-stats.gpu-stats-root .gpu-stats-linear { height: 6px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-fold.gpu-stats-fold { flex: none; border-radius: 8px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-fold .MuiAccordionSummary-root.MuiAccordionSummary-root { min-height: 32px; padding: 0 10px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-fold .MuiAccordionSummary-content.MuiAccordionSummary-content { margin: 6px 0; }
@@ -351,9 +354,9 @@ export const look = `
 .gpu-stats-root.gpu-stats-hidden *, .gpu-stats-root.gpu-stats-hidden *::before { animation: none !important; transition: none !important; }
 @media (prefers-reduced-motion: reduce) {
   .gpu-stats-root.gpu-stats-root *, .gpu-stats-root.gpu-stats-root *::before { animation: none !important; transition: none !important; }
-  .gpu-stats-root :is(.gpu-stats-glow, .gpu-stats-scan, .gpu-stats-light, .gpu-stats-particle) { display: none; }
+  .gpu-stats-root :is(.gpu-stats-glow, .gpu-stats-field, .gpu-stats-light) { display: none; }
 }
 @media print {
-  .gpu-stats-root .gpu-stats-field, .gpu-stats-root .gpu-stats-glow { display: none; }
+  .gpu-stats-root .gpu-stats-field, .gpu-stats-root .gpu-stats-glow, .gpu-stats-root.gpu-stats-root::before { display: none; }
 }
 `

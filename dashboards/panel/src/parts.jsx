@@ -1,7 +1,6 @@
 // Small parts that the others are made of.
 import { memo } from 'react'
 import Chip from '@mui/material/Chip'
-import Typography from '@mui/material/Typography'
 import { DASH } from './format.js'
 import { colors } from './look.js'
 
@@ -14,20 +13,19 @@ export function Emoji({ children }) {
   )
 }
 
-/** The heading of a paper (h6) or, within one, of a part of it (subtitle2). */
-export function Heading({ emoji, children, level = 'h3', orbitron = false }) {
-  const sub = level === 'h4'
-  const look = sub ? `gpu-stats-subheading ${orbitron ? 'gpu-stats-orbitron' : ''}` : 'gpu-stats-heading'
+/** The heading of a paper or, as h4, of a part of it. */
+export const Heading = memo(function Heading({ emoji, children, level: Level = 'h3', orbitron = false }) {
+  const subheading = `gpu-stats-subheading ${orbitron ? 'gpu-stats-orbitron' : ''}`
   return (
-    <Typography variant={sub ? 'subtitle2' : 'h6'} component={level} className={look}>
+    <Level className={Level === 'h4' ? subheading : 'gpu-stats-heading'}>
       <Emoji>{emoji}</Emoji>
       {children}
-    </Typography>
+    </Level>
   )
-}
+})
 
 /** A chip in one of the panel's colours. */
-export function Badge({ color, children, ...props }) {
+export const Badge = memo(function Badge({ color, children, ...props }) {
   return (
     <Chip
       className="gpu-stats-chip"
@@ -37,7 +35,7 @@ export function Badge({ color, children, ...props }) {
       {...props}
     />
   )
-}
+})
 
 /** A dash that says why there is no value. */
 export function Absent({ reason }) {
@@ -49,7 +47,8 @@ export function Absent({ reason }) {
   )
 }
 
-const within = (share) => Math.min(1, Math.max(0, share))
+/** A share, held within 0 and 1. */
+export const within = (share) => Math.min(1, Math.max(0, share))
 
 /** A glowing bar from 0 to 100 with its name and value above it. `word` says in words what the colour says. */
 export const Bar = memo(function Bar({ emoji, label, value, text, color, word, absent }) {
