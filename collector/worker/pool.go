@@ -40,6 +40,7 @@ type Pool struct {
 	slots  []*slot // by their number
 	cycle  uint32
 	inTurn bool // GPUs are read one after another: several did not answer, and one of them is why
+	alone  bool // none is read while one is opened: that held up the library
 	trying bool // one that hung is tried
 }
 
@@ -144,6 +145,7 @@ func (p *Pool) Read(ctx context.Context, asks []Ask, take func(ask int, group ui
 		}
 		return errs
 	}
+	begun := time.Now()
 	ctx, cancel := early(ctx)
 	defer cancel()
 	if err := p.take(ctx); err != nil {
@@ -160,6 +162,13 @@ func (p *Pool) Read(ctx context.Context, asks []Ask, take func(ask int, group ui
 	}
 	if err := p.open(ctx, slots); err != nil {
 		return fail(err)
+	}
+	busy := slices.ContainsFunc(p.slots, func(s *slot) bool { return s.state == opening })
+	if p.alone = p.alone && busy; p.alone {
+		return fail(ErrOpening)
+	}
+	if end, limited := ctx.Deadline(); limited && time.Until(end) < end.Sub(begun)/4 {
+		return fail(ErrOpening) // what is left is too little for anybody to be blamed
 	}
 	p.cycle++
 	r := reading{p: p, take: take, waits: map[uint16]int{}}
@@ -185,12 +194,19 @@ func (p *Pool) Read(ctx context.Context, asks []Ask, take func(ask int, group ui
 	if len(requests) == 0 {
 		return errs
 	}
+	asked := len(requests)
 	if err := p.exchange(ctx, requests, &r); err != nil {
 		for _, i := range r.waits {
 			errs[i] = err
 		}
-		if errors.Is(err, context.DeadlineExceeded) {
-			p.accuse(&r, slots)
+		switch {
+		case busy && errors.Is(err, context.DeadlineExceeded):
+			p.alone = true
+		case !r.began:
+		case errors.Is(err, context.DeadlineExceeded):
+			p.accuse(&r, slots, len(r.waits) == 1)
+		case errors.Is(err, errEnded) && asked > 1: // one that is alone makes nobody suffer: the back-off is enough
+			p.accuse(&r, slots, false)
 		}
 		return errs
 	}
@@ -330,10 +346,10 @@ func (p *Pool) open(ctx context.Context, slots []*slot) error {
 // number is the number of a slot.
 func (p *Pool) number(s *slot) uint16 { return uint16(slices.Index(p.slots, s)) }
 
-// exchange talks to the child. When that fails there is no child any more, and nothing is open.
+// exchange talks to the child. When that fails there is no child any more, mostly, and nothing is open.
 func (p *Pool) exchange(ctx context.Context, requests []Frame, r *reading) error {
 	err := p.s.Exchange(ctx, requests, r.frame)
-	if err != nil {
+	if err != nil && !p.s.Running() { // one that was not asked, for lack of time, is as it was
 		p.reset()
 	}
 	return err
@@ -349,15 +365,15 @@ func (p *Pool) reset() {
 	}
 }
 
-// accuse finds who hangs among those that did not answer. It may be one that holds up the others: the library has locks
-// of its own. Then they are read one after another the next time.
-func (p *Pool) accuse(r *reading, slots []*slot) {
-	if len(r.waits) > 1 && !p.inTurn {
+// accuse finds who hangs, or has the child end, among those that did not answer. Unless it is known, they are read one
+// after another the next time: it may be one that holds up the others, since libraries have locks of their own.
+func (p *Pool) accuse(r *reading, slots []*slot, known bool) {
+	if !known && !p.inTurn {
 		p.inTurn = true
 		return
 	}
 	for n, i := range r.waits {
-		if len(r.waits) == 1 || n == r.slot {
+		if known || n == r.slot {
 			p.hangs(slots[i], "group "+p.o.Group(r.group))
 		}
 	}
@@ -371,7 +387,7 @@ func (p *Pool) hangs(s *slot, where string) {
 		level = slog.LevelDebug
 	}
 	s.state, s.times, s.until = hung, s.times+1, time.Now().Add(pause)
-	p.o.Log.Log(context.Background(), level, "a GPU hangs in its driver", "child", p.o.Name, "gpu", s.id, "in", where, "left_alone_for", pause)
+	p.o.Log.Log(context.Background(), level, "a GPU hangs in its driver, or ends its child", "child", p.o.Name, "gpu", s.id, "in", where, "left_alone_for", pause)
 }
 
 // retry tries one of those that hang, when its time has come.
@@ -418,6 +434,7 @@ type reading struct {
 	take  func(ask int, group uint8, list bool, content []byte) error
 	waits map[uint16]int // the asks that are not answered, by slot; nil: a frameWaited is waited for
 	// The last one that began.
+	began bool // there is one
 	slot  uint16
 	group uint8
 }
@@ -457,7 +474,7 @@ func (r *reading) frame(f Frame) (done bool, err error) {
 	case m.group > 0xff:
 		return false, fmt.Errorf("%w: of group %d", ErrFrame, m.group)
 	case f.Type == frameBegin:
-		r.slot, r.group = m.slot, uint8(m.group)
+		r.began, r.slot, r.group = true, m.slot, uint8(m.group)
 		return false, nil
 	}
 	return false, r.take(ask, uint8(m.group), f.Type == frameList, m.rest)

@@ -50,6 +50,10 @@ func (s *shelf) Open(id string) (GPU, any) {
 		switch word {
 		case "refused":
 			return nil, "no such GPU"
+		case "holds":
+			s.locked.Lock()
+			defer s.locked.Unlock()
+			fallthrough
 		case "slow":
 			for there(file) {
 				time.Sleep(time.Millisecond)
@@ -229,6 +233,30 @@ func TestACrashCostsACycle(t *testing.T) {
 	}
 }
 
+func TestAGPUThatAlwaysCrashesIsLeftOut(t *testing.T) {
+	p, file := pool(t, &reasons{}, func(o *PoolOptions) { o.Retries = []time.Duration{time.Hour} })
+	id := "crash " + file
+	well(t, p, "a", id)
+	misbehave(t, file)
+	until(t, "that the other is read", func() bool {
+		return slices.Equal(reads(soon(t), p, "a", id), []string{whole("a"), ErrHung.Error()})
+	})
+}
+
+func TestAGPUThatCrashesAloneIsReadAgainAtOnce(t *testing.T) {
+	p, file := pool(t, &reasons{}, func(o *PoolOptions) { o.Retries = []time.Duration{time.Hour} })
+	id := "crash " + file
+	well(t, p, id)
+	behave := misbehave(t, file)
+	for range 3 {
+		if said := reads(soon(t), p, id); said[0] == ErrHung.Error() || said[0] == whole(id) {
+			t.Error(said)
+		}
+	}
+	behave()
+	well(t, p, id)
+}
+
 func TestGPUsAreOpenedWhileOthersAreRead(t *testing.T) {
 	p, file := pool(t, &reasons{})
 	id := "slow " + file
@@ -252,6 +280,35 @@ func TestAGPUThatCannotBeOpenedInTimeHangs(t *testing.T) {
 	until(t, "that it hangs", func() bool {
 		return slices.Equal(reads(brief(t), p, "a", id), []string{whole("a"), ErrHung.Error()})
 	})
+}
+
+func TestOpeningThatHoldsUpTheLibrary(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ends bool // within the time that it may take
+		wait time.Duration
+	}{
+		{"and ends", true, 20 * time.Second},
+		{"and does not", false, 3 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, file := pool(t, &reasons{}, func(o *PoolOptions) { o.OpenWait, o.Retries = c.wait, []time.Duration{time.Hour} })
+			id := "holds " + file
+			well(t, p, "a")
+			behave := misbehave(t, file)
+			until(t, "that others are left alone meanwhile", func() bool {
+				return slices.Equal(reads(brief(t), p, "a", id), []string{ErrOpening.Error(), ErrOpening.Error()})
+			})
+			if c.ends {
+				behave()
+				well(t, p, "a", id)
+				return
+			}
+			until(t, "that it hangs", func() bool {
+				return slices.Equal(reads(brief(t), p, "a", id), []string{whole("a"), ErrHung.Error()})
+			})
+		})
+	}
 }
 
 func TestARefusedGPUIsOpenedByTheNextLook(t *testing.T) {
@@ -296,6 +353,20 @@ func TestAnotherBuildIsNoChildOfThisOne(t *testing.T) {
 	p, _ := pool(t, &reasons{}, func(o *PoolOptions) { o.Hello = Hello{1, "another"} })
 	if _, _, err := p.Look(soon(t), nil); !errors.Is(err, ErrNoWay) {
 		t.Error(err)
+	}
+}
+
+func TestACallWithoutTimeLeavesTheChildAsItIs(t *testing.T) {
+	var told reasons
+	p, _ := pool(t, &told)
+	well(t, p, "a")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		_ = reads(over, p, "a", "b")
+	}
+	if said := reads(soon(t), p, "a"); said[0] != whole("a") || len(told.n) > 0 {
+		t.Errorf("%q, told of %v", said, told.n)
 	}
 }
 

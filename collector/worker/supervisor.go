@@ -167,7 +167,7 @@ func (s *Supervisor) cause(ctx context.Context, err error) (Reason, error) {
 	case errors.Is(err, ErrFrame) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return Protocol, err
 	}
-	return Crash, fmt.Errorf("the child ended: %w", err)
+	return Crash, fmt.Errorf("%w: %w", errEnded, err)
 }
 
 // start starts a child, by the first way that works.
@@ -200,7 +200,10 @@ func (s *Supervisor) start(ctx context.Context) error {
 	return err
 }
 
-var errHello = errors.New("it is of another build")
+var (
+	errHello = errors.New("it is of another build")
+	errEnded = errors.New("the child ended")
+)
 
 // greet takes the first frame.
 func (s *Supervisor) greet(ctx context.Context, c *child) error {
