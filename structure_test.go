@@ -66,6 +66,7 @@ var rooms = map[string][]string{
 	"internal/accept":             {},
 	"internal/logging":            {"github.com/go-kit/log", "github.com/tjhop/slog-gokit", "gopkg.in/natefinch/lumberjack.v2"},
 	"internal/hwcase":             {module + "/collector", "github.com/prometheus/common"},
+	"internal/nvmlcase":           {module + "/collector/nvml", "go.yaml.in/yaml/v2"},
 	"internal/winservice":         {"golang.org/x/sys"},
 	"internal/faultfs":            {"github.com/hanwen/go-fuse/v2", "golang.org/x/sys"},
 	"alerts":                      {"go.yaml.in/yaml/v2"},

@@ -58,7 +58,7 @@ func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 		}
 	}
 	last, good := d.p.source.Latest(ctx)
-	old := time.Since(last.At) > good
+	old := last.Old(good)
 	switch {
 	case last.Late:
 		// The one source of this GPU does not answer: that is what hung means. Who misses the deadline says so.

@@ -26,7 +26,7 @@ import (
 const (
 	SourceAuto = "auto"
 	SourceSMI  = "nvidia-smi"
-	SourceNVML = "nvml" // not in this build yet
+	SourceNVML = "nvml" // on Windows (see collector/windows)
 )
 
 // Options say where a Probe looks and how it reads.

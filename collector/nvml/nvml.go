@@ -1,8 +1,9 @@
-// Package nvml knows what NVIDIA's driver tells and what it means: the table of NVML readings and their conversions, and
-// the parser of what nvidia-smi prints with theirs. It has no OS code and calls nothing: a raw value, NVML's return code
-// and the type of the value go in, samples come out. So the same code serves Linux and Windows, the main program (which
-// converts) and the child process that calls the library (which only walks the table), and is tested without a driver.
-// Facts are those of nvml.h (API 13) and of captures of nvidia-smi from driver 390 to 610.
+// Package nvml knows what NVIDIA's driver tells and what it means: the table of NVML readings and their conversions, how a
+// child process asks for them and how the main program has its children ask, and the parser of what nvidia-smi prints with
+// its conversions. It has no OS code: a library is called through a Binding, which those make who know the system. A raw
+// value, NVML's return code and the type of the value go in, samples come out. So the same code serves Linux and Windows,
+// the main program (which converts) and the child (which only walks the table), and is tested without a driver. Facts are
+// those of nvml.h (API 13) and of captures of nvidia-smi from driver 390 to 610.
 package nvml
 
 import (

@@ -58,6 +58,13 @@ var bounds = map[collector.QuantityID][2]float64{
 	collector.EncoderLatency:           {0, math.Nextafter(60, 0)},
 }
 
+// Bounds are those of a quantity, for who reads GPUs of NVIDIA by another way as well. ok is false for one that NVML does
+// not tell, or tells as a flag.
+func Bounds(q collector.QuantityID) (lo, hi float64, ok bool) {
+	b, ok := bounds[q]
+	return b[0], b[1], ok
+}
+
 // maxModuleWatts bounds CPU and GPU together.
 const maxModuleWatts = 6000
 

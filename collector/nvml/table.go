@@ -310,3 +310,14 @@ func Hash() string {
 	}
 	return strconv.FormatUint(h.Sum64(), 16)
 }
+
+// Tells are the quantities that the rows of the Table tell.
+func Tells() map[collector.QuantityID]bool {
+	all := map[collector.QuantityID]bool{collector.ModeInfo: true, collector.FabricInfo: true} // made of several rows
+	for i := range Table {
+		for _, t := range Table[i].to {
+			all[t.q] = true
+		}
+	}
+	return all
+}

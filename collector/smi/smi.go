@@ -60,8 +60,10 @@ type Options struct {
 	Interval time.Duration // between two calls, at least that of Times
 	// Power is asked before each call, of each GPU; it must wake none.
 	Power func(gpu string) Power
-	Env   []string // all that nvidia-smi gets
-	Log   *slog.Logger
+	// ByName names the GPUs in each call, also where all that are known may be asked about: there may be more.
+	ByName bool
+	Env    []string // all that nvidia-smi gets
+	Log    *slog.Logger
 	// Restarted is told of each call that had to be ended, from any goroutine.
 	Restarted func(reason collector.RestartReason)
 }
@@ -108,6 +110,9 @@ type Result struct {
 
 // About says whether the call was for a GPU too.
 func (r Result) About(gpu string) bool { return r.asked == nil || r.asked[gpu] }
+
+// Old says that what the call said is older than it may be when it is shown.
+func (r Result) Old(good time.Duration) bool { return time.Since(r.At) > good }
 
 // Hides says that a document of all GPUs lacks one, and that the driver does not count it either: it is kept from this
 // container.
@@ -220,10 +225,10 @@ func (c *Caller) ask(now time.Time) {
 			asked[gpu] = true
 		}
 	}
-	switch len(asked) {
-	case len(c.gpus):
+	switch {
+	case len(asked) == len(c.gpus) && (!c.o.ByName || len(c.gpus) == 0):
 		asked = nil
-	case 0:
+	case len(asked) == 0:
 		return
 	default: // it would wake the others, or keep them awake
 		args = append(args, "-i", strings.Join(slices.Sorted(maps.Keys(asked)), ","))
