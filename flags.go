@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -210,14 +211,14 @@ const (
 
 func nvidiaFlags(app *kingpin.Application, o *options) {
 	n := &o.nvidia
-	app.Flag("collector.nvidia", "Read NVIDIA GPUs (Linux).").Default("true").SetValue(newSwitch("collector.nvidia", &n.on))
-	app.Flag("collector.nvidia.source", "How NVIDIA GPUs are read: auto, which takes the best there is, or nvidia-smi.").
-		Default(nvidia.SourceAuto).HintOptions(nvidia.SourceAuto, nvidia.SourceSMI).
+	app.Flag("collector.nvidia", "Read NVIDIA GPUs: on Windows through NVIDIA's own library and nvidia-smi, beside what Windows tells itself.").Default("true").SetValue(newSwitch("collector.nvidia", &n.on))
+	app.Flag("collector.nvidia.source", "How NVIDIA GPUs are read: auto, which takes the best there is, nvml (Windows) or nvidia-smi.").
+		Default(nvidia.SourceAuto).HintOptions(nvidia.SourceAuto, nvidia.SourceNVML, nvidia.SourceSMI).
 		SetValue(newValue("collector.nvidia.source", &n.source, func(s string) (string, error) {
-			if s == nvidia.SourceNVML {
-				return "", fmt.Errorf("this build cannot read through NVML yet, take %s or %s", nvidia.SourceAuto, nvidia.SourceSMI)
+			if s == nvidia.SourceNVML && runtime.GOOS != "windows" {
+				return "", fmt.Errorf("this build reads through NVML on Windows only, take %s or %s", nvidia.SourceAuto, nvidia.SourceSMI)
 			}
-			return oneOf(nvidia.SourceAuto, nvidia.SourceSMI)(s)
+			return oneOf(nvidia.SourceAuto, nvidia.SourceNVML, nvidia.SourceSMI)(s)
 		}))
 	app.Flag("collector.nvidia.smi-path", "The nvidia-smi to call; by default it is looked for in PATH and where distributions have it, once an NVIDIA GPU is seen.").
 		PlaceHolder("FILE").StringVar(&n.smi)

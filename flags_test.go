@@ -194,7 +194,7 @@ func TestWrongVariables(t *testing.T) {
 		"GPU_EXPORTER_COLLECTOR_AMD":    {"maybe", "GPU_EXPORTER_COLLECTOR_AMD=maybe: take true or false"},
 		"GPU_EXPORTER_ONCE_FORMAT":      {"xml", "GPU_EXPORTER_ONCE_FORMAT=xml: take one of"},
 
-		"GPU_EXPORTER_COLLECTOR_NVIDIA_SOURCE": {"nvml", "GPU_EXPORTER_COLLECTOR_NVIDIA_SOURCE=nvml: this build cannot read through NVML yet"},
+		"GPU_EXPORTER_COLLECTOR_NVIDIA_SOURCE": {"nvml", "GPU_EXPORTER_COLLECTOR_NVIDIA_SOURCE=nvml: this build reads through NVML on Windows only"},
 		"GPU_EXPORTER_COLLECTOR_NVIDIA_WAKE":   {"sometimes", "GPU_EXPORTER_COLLECTOR_NVIDIA_WAKE=sometimes: take one of never, always"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,8 +42,10 @@ func main() {
 	if version.Version == "" {
 		version.Version = strings.TrimSpace(released)
 	}
-	if status, is := asService(os.Args[1:]); is {
-		os.Exit(status)
+	for _, as := range []func([]string) (int, bool){asWorker, asService} {
+		if status, is := as(os.Args[1:]); is {
+			os.Exit(status)
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once

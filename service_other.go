@@ -8,6 +8,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
+func asWorker([]string) (int, bool) { return 0, false }
+
 func asService([]string) (int, bool) { return 0, false }
 
 func fromDesktop(context.Context, []string, program) (int, bool) { return 0, false }

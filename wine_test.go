@@ -311,6 +311,135 @@ func TestWindowsWithAGPU(t *testing.T) {
 	s.interrupt(t)
 }
 
+// libraryOnWindows puts a fake into System32 in the name of a vendor's library, and gives what changes what it says.
+func libraryOnWindows(t *testing.T, fake, name, feed string) (say func(feed string)) {
+	t.Helper()
+	at := filepath.Join(os.Getenv("WINEPREFIX"), "drive_c/windows/system32", name)
+	if _, err := os.Stat(at); err == nil {
+		t.Fatalf("%s is there already", at)
+	}
+	dll, err := os.ReadFile(filepath.Join(os.Getenv("FAKES"), fake))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, file := range []string{at, at + ".feed"} {
+			if err := os.Remove(file); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	say = func(feed string) {
+		t.Helper()
+		write(t, at+".new", feed)
+		if err := os.Rename(at+".new", at+".feed"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(feed)
+	write(t, at, string(dll))
+	return say
+}
+
+// workersOnWindows counts the children that call libraries.
+func workersOnWindows(t *testing.T) (n int) {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		line, err := os.ReadFile(path)
+		if err == nil && bytes.Contains(line, []byte("gpu_exporter.exe\x00worker\x00")) {
+			n++
+		}
+	}
+	return n
+}
+
+// The real program reads GPUs of AMD and NVIDIA through the libraries of their drivers, in children of itself. One that
+// crashes costs its own GPU some readings. No child outlives the program.
+func TestWindowsWithTheLibrariesOfVendors(t *testing.T) {
+	const amd = "adapter 0 3 0 0 1002 1\nname AMD Radeon RX 7800 XT\npnp PCI\\VEN_1002&DEV_747E&SUBSYS_1&REV_C8\\4&1&0&0008\nfamily 1 1\n" +
+		"memory 17163091968\nversion 24.12.1\nsensor 8 1 51\nsensor 27 1 63\nsensor 73 1 187\nsensor 19 1 42\n"
+	const nvidia = "driver 591.86\ndevice 0000:0C:00.0 GPU-1 0x1e8110de 90.04.7a.40.73 NVIDIA GeForce RTX 2080 SUPER\n" +
+		"answer 0 GetTemperature 0 0 0 61\nanswer 0 GetUtilizationRates - 0 0 7\nanswer 0 GetPowerUsage - 0 0 250500\n"
+	say := libraryOnWindows(t, "fake_adl.dll", "atiadlxx.dll", amd)
+	libraryOnWindows(t, "fake_nvml.dll", "nvml.dll", nvidia)
+	s := startWindows(t, nil, "--rescan.interval=1s")
+	read := func() hwcase.Samples {
+		_, body := s.get(t, "/metrics")
+		samples, err := hwcase.Parse(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return samples
+	}
+	const theRadeon, theGeForce = `gpu="0000:03:00.0"`, `gpu="0000:0c:00.0"`
+	want := hwcase.Samples{
+		`gpu_temperature_celsius{` + theRadeon + `,sensor="edge"}`:    51,
+		`gpu_temperature_celsius{` + theRadeon + `,sensor="hotspot"}`: 63,
+		`gpu_power_watts{domain="board",` + theRadeon + `}`:           187,
+		`gpu_utilization_ratio{` + theRadeon + `}`:                    0.42,
+		`gpu_memory_total_bytes{` + theRadeon + `,memory="vram"}`:     17163091968,
+		`gpu_temperature_celsius{` + theGeForce + `,sensor="gpu"}`:    61,
+		`gpu_power_watts{domain="board",` + theGeForce + `}`:          250.5,
+		`gpu_utilization_ratio{` + theGeForce + `}`:                   0.07,
+	}
+	all := func() bool {
+		got := read()
+		for series, v := range want {
+			if got[series] != v {
+				return false
+			}
+		}
+		return true
+	}
+	await(t, "readings of both", all)
+	infos := map[string]bool{}
+	for series := range read() {
+		if strings.HasPrefix(series, "gpu_info{") {
+			infos[series] = true
+		}
+	}
+	for _, words := range [][]string{{theRadeon, `source="windows"`, `driver_version="24.12.1"`, `name="AMD Radeon RX 7800 XT"`},
+		{theGeForce, `source="nvml"`, `driver_version="591.86"`, `uuid="GPU-1"`, `pci_id="10de:1e81"`}} {
+		found := false
+		for info := range infos {
+			has := true
+			for _, w := range words {
+				has = has && strings.Contains(info, w)
+			}
+			found = found || has
+		}
+		if !found {
+			t.Errorf("no gpu_info has %v: %v", words, infos)
+		}
+	}
+	if n := workersOnWindows(t); n != 2 {
+		t.Errorf("%d children, want one for each library", n)
+	}
+
+	say("crash ADL2_New_QueryPMLogData_Get\n" + amd)
+	await(t, "a child that is replaced, and the other GPU as before", func() bool {
+		got := read()
+		_, told := got[`gpu_temperature_celsius{`+theRadeon+`,sensor="edge"}`]
+		return got[`gpu_exporter_worker_restarts_total{reason="crash",source="windows"}`] > 0 && !told &&
+			got[`gpu_temperature_celsius{`+theGeForce+`,sensor="gpu"}`] == 61
+	})
+	say(amd)
+	await(t, "readings of both again", all)
+
+	out, status := onWindows(t, nil, "doctor")
+	for _, words := range []string{"sensors from ADL", "sensors from nvml"} {
+		if !strings.Contains(out, words) {
+			t.Errorf("doctor (status %d) does not say %q:\n%s", status, words, out)
+		}
+	}
+	s.interrupt(t)
+	await(t, "the end of all children", func() bool { return workersOnWindows(t) == 0 })
+}
+
 // A WMI service that hangs does not keep the program from serving, nor from its end.
 func TestWindowsWithAHangingWMI(t *testing.T) {
 	s := startWindows(t, []string{"FAKE_WMI=hang"}, "--collector.simulation=off", "--rescan.interval=1s")

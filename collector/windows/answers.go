@@ -158,12 +158,17 @@ type ADLAdapter struct {
 	BIOSPart string // VideoBiosInfo: part number
 }
 
+// isGPU says whether the entry is of a GPU of AMD that is there.
+func (a *ADLAdapter) isGPU() bool {
+	return a.Present && (a.Vendor == 1002 || a.Vendor == vendorAMD) && a.Place.address() != ""
+}
+
 // ADLTarget is an adapter that ADL.Read is to ask.
 type ADLTarget struct {
 	Index int32
 	// Usage: ask for DedicatedVRAMUsage too, which takes up to a second: only where the performance counters tell none.
 	Usage    bool
-	MaySleep bool
+	MaySleep bool // a child of its own reads it
 }
 
 // ADLReading is what the sensors of one GPU say.
@@ -184,6 +189,7 @@ type PMLogSensor struct{ Supported, Value int32 }
 type NVMLDevice struct {
 	Address Address
 	Source  string // nvml or nvidia-smi, for gpu_info
+	Type    string // as Info.Type; empty: not told
 	UUID    string
 	Name    string
 	PCIID   string // 10de:220a

@@ -46,7 +46,7 @@ func BenchmarkMapping(b *testing.B) {
 	}
 	var reader pdhReader
 	answer := reader.read(desktop(1), func(LUID) bool { return true })
-	h := &heard{adl: ADLReading{PMLog: logOf(log)}, pdh: answer.gpus[0xaaaa], d3dkmt: AdapterReading{Filled: true}, err: [tellers]error{nvml: ErrUnsupported}}
+	h := &heard{adl: ADLReading{PMLog: logOf(log)}, pdh: answer.gpus[0xaaaa], d3dkmt: AdapterReading{Filled: true}, err: [tellers]error{byNVML: ErrUnsupported}}
 	var r collector.Reading
 	b.ReportAllocs()
 	for b.Loop() {

@@ -1,6 +1,9 @@
 package windows
 
-import "gpu_exporter/collector"
+import (
+	"gpu_exporter/collector"
+	"gpu_exporter/collector/nvml"
+)
 
 // bounds are what physics and the drivers allow, in the unit of the quantity (amd.md 11). A 0 that stands for "not told"
 // is absence before it gets here. What is not listed is a flag or a share: 0 to 1.
@@ -20,13 +23,8 @@ var bounds = map[collector.QuantityID][2]float64{
 	collector.Resets:           {0, 1 << 63},
 }
 
-// vendorBounds are where a vendor's page says otherwise (nvidia.md 11, intel.md 10).
+// vendorBounds are where a vendor's page says otherwise (intel.md 10). Those of NVIDIA are collector/nvml's.
 var vendorBounds = map[string]map[collector.QuantityID][2]float64{
-	"nvidia": {
-		collector.TemperatureLimit: {1, 150},
-		collector.Voltage:          {0, 2},
-		collector.FanDuty:          {0, 1.5},
-	},
 	"intel": {
 		collector.Temperature:      {-40, 130},
 		collector.TemperatureLimit: {0, 150},
@@ -39,6 +37,11 @@ var vendorBounds = map[string]map[collector.QuantityID][2]float64{
 }
 
 func boundsOf(vendor string, q collector.QuantityID) (lo, hi float64) {
+	if vendor == "nvidia" {
+		if lo, hi, ok := nvml.Bounds(q); ok {
+			return lo, hi
+		}
+	}
 	b, ok := vendorBounds[vendor][q]
 	if !ok {
 		b, ok = bounds[q]

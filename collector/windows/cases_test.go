@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/collector/nvml"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -224,7 +225,8 @@ func TestHardwareCases(t *testing.T) {
 	}
 }
 
-// What the table of quantities says of this probe is so: each that it is named for is in a case of our own, no other in any.
+// What the table of quantities says of this probe is so: each that it is named for is in a case of our own or told by NVML,
+// whose cases are in collector/nvml, no other in any.
 func TestQuantitiesOfThisProbe(t *testing.T) {
 	given := map[collector.QuantityID]bool{}
 	for i, root := range caseRoots {
@@ -242,8 +244,8 @@ func TestQuantitiesOfThisProbe(t *testing.T) {
 	}
 	for q := range collector.Quantities {
 		q := collector.QuantityID(q)
-		if slices.Contains(collector.Quantities[q].Sources, probeName) && !given[q] {
-			t.Errorf("no case of our own gives %v", q)
+		if named := slices.Contains(collector.Quantities[q].Sources, probeName); named != (given[q] || nvml.Tells()[q]) {
+			t.Errorf("%v is named for this probe: %v", q, named)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 	if r.Reload {
 		d.plan = nil
 	}
-	d.p.pdh.begin(&d.had[pdh], struct{}{})
+	d.p.pdh.begin(&d.had[byPDH], struct{}{})
 	moods := d.p.moods(ctx, &d.power, f.gpus)
 	mood := moods.of[d.g.info.GPU]
 	if mood == asleep {
@@ -45,18 +45,18 @@ func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 	}
 	awake := d.p.questions(f.gpus, moods)
 	if len(awake.targets) > 0 {
-		d.p.d3dkmt.begin(&d.had[d3dkmt], awake.targets)
+		d.p.d3dkmt.begin(&d.had[byD3DKMT], awake.targets)
 	}
 	if len(awake.adl) > 0 {
-		d.p.adl.begin(&d.had[adl], awake.adl)
+		d.p.adl.begin(&d.had[byADL], awake.adl)
 	}
 	if len(awake.nvml) > 0 {
-		d.p.nvml.begin(&d.had[nvml], awake.nvml)
+		d.p.nvml.begin(&d.had[byNVML], awake.nvml)
 	}
 
 	h := d.hear(ctx, mood)
 	asked, late := 0, 0
-	for t := range static {
+	for t := range byDiscovery {
 		if !errors.Is(h.err[t], ErrUnsupported) && !errors.Is(h.err[t], errUnasked) {
 			asked++
 		}
@@ -88,7 +88,7 @@ const idleState = 8
 // settle lets a GPU go that may sleep, once it has been idle for long: the child of the library that reads it keeps it
 // awake.
 func (d *device) settle(r *collector.Reading, h *heard) {
-	if !d.g.maySleep() || h.err[nvml] != nil && h.err[adl] != nil {
+	if !d.g.maySleep() || d.p.o.WakeNVIDIA && d.g.nvml != nil || h.err[byNVML] != nil && h.err[byADL] != nil {
 		return
 	}
 	load, told := r.Value(d.plan.of(collector.Utilization))
@@ -130,6 +130,7 @@ func (p *Probe) moods(ctx context.Context, h *had, gpus []*gpu) moods {
 	}
 	for _, g := range gpus {
 		switch {
+		case p.o.WakeNVIDIA && g.info.Vendor == vendorWords[vendorNVIDIA]:
 		case g.pnp != "" && states[g.pnp] == PowerD3:
 			m.of[g.info.GPU] = asleep
 			p.wakes(g)
@@ -208,7 +209,7 @@ func (p *Probe) questions(gpus []*gpu, m moods) (q questions) {
 func (d *device) hear(ctx context.Context, m mood) *heard {
 	h := &heard{now: d.p.now()}
 	g, p := d.g, d.p
-	for t := range static {
+	for t := range byDiscovery {
 		h.err[t] = ErrUnsupported
 	}
 	unasked := func(there bool) error {
@@ -220,21 +221,21 @@ func (d *device) hear(ctx context.Context, m mood) *heard {
 		}
 		return nil
 	}
-	if h.err[nvml] = unasked(g.nvml != nil); h.err[nvml] == nil {
-		h.nvml, h.err[nvml] = one(ctx, p.nvml, &d.had[nvml], func(m map[Address]NVMLReading) (NVMLReading, bool) { r, ok := m[g.address]; return r, ok })
-		h.err[nvml] = errors.Join(h.err[nvml], h.nvml.Err)
+	if h.err[byNVML] = unasked(g.nvml != nil); h.err[byNVML] == nil {
+		h.nvml, h.err[byNVML] = one(ctx, p.nvml, &d.had[byNVML], func(m map[Address]NVMLReading) (NVMLReading, bool) { r, ok := m[g.address]; return r, ok })
+		h.err[byNVML] = errors.Join(h.err[byNVML], h.nvml.Err)
 	}
-	if h.err[adl] = unasked(g.adl != nil); h.err[adl] == nil {
-		h.adl, h.err[adl] = one(ctx, p.adl, &d.had[adl], func(m map[int32]ADLReading) (ADLReading, bool) { r, ok := m[g.adl.Index]; return r, ok })
-		if h.err[adl] = errors.Join(h.err[adl], h.adl.Err); h.err[adl] == nil {
-			h.err[adl] = adlError(h.adl.Result)
+	if h.err[byADL] = unasked(g.adl != nil); h.err[byADL] == nil {
+		h.adl, h.err[byADL] = one(ctx, p.adl, &d.had[byADL], func(m map[int32]ADLReading) (ADLReading, bool) { r, ok := m[g.adl.Index]; return r, ok })
+		if h.err[byADL] = errors.Join(h.err[byADL], h.adl.Err); h.err[byADL] == nil {
+			h.err[byADL] = adlError(h.adl.Result)
 		}
 	}
 	if g.luid != 0 {
-		h.pdh, h.err[pdh] = one(ctx, p.pdh, &d.had[pdh], func(a *pdhAnswer) (*pdhGPU, bool) { h.pdhErr = a.err; return a.gpus[g.luid], true })
+		h.pdh, h.err[byPDH] = one(ctx, p.pdh, &d.had[byPDH], func(a *pdhAnswer) (*pdhGPU, bool) { h.pdhErr = a.err; return a.gpus[g.luid], true })
 	}
 	if g.adapter != nil && g.luid != 0 {
-		h.d3dkmt, h.err[d3dkmt] = one(ctx, p.d3dkmt, &d.had[d3dkmt], func(m map[LUID]AdapterReading) (AdapterReading, bool) { r, ok := m[g.luid]; return r, ok })
+		h.d3dkmt, h.err[byD3DKMT] = one(ctx, p.d3dkmt, &d.had[byD3DKMT], func(m map[LUID]AdapterReading) (AdapterReading, bool) { r, ok := m[g.luid]; return r, ok })
 	}
 	return h
 }

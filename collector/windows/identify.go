@@ -275,10 +275,10 @@ func (j *joiner) libraries(list []*candidate) []*candidate {
 	}
 	for i := range j.adl {
 		a := &j.adl[i]
-		address := a.Place.address()
-		if address == "" || !a.Present || a.Vendor != 1002 && a.Vendor != vendorAMD {
+		if !a.isGPU() {
 			continue
 		}
+		address := a.Place.address()
 		c := at(address)
 		if c == nil {
 			c = &candidate{from: sourceADL, name: tidy(a.Name), address: address, vendor: vendorAMD}

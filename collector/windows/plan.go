@@ -13,11 +13,11 @@ import (
 type teller int
 
 const (
-	nvml teller = iota
-	adl
-	pdh
-	d3dkmt
-	static // what discovery told
+	byNVML teller = iota
+	byADL
+	byPDH
+	byD3DKMT
+	byDiscovery // what discovery told
 	tellers
 )
 
@@ -26,9 +26,9 @@ var tellerNames = [tellers]string{sourceNVML, sourceADL, sourcePDH, sourceD3DKMT
 // mayTell are the quantities that a source is waited for with, when it has not answered yet: no source of less trust may
 // take them meanwhile. NVML may tell all; ADL's engines are told by no other.
 var mayTell = [tellers][]collector.QuantityID{
-	adl: {collector.Temperature, collector.Clock, collector.FanSpeed, collector.FanDuty, collector.Voltage, collector.Power,
+	byADL: {collector.Temperature, collector.Clock, collector.FanSpeed, collector.FanDuty, collector.Voltage, collector.Power,
 		collector.Utilization, collector.ThrottleActive, collector.LinkWidth},
-	pdh: {collector.EngineBusy, collector.EngineUtilization, collector.Utilization, collector.MemoryUsed},
+	byPDH: {collector.EngineBusy, collector.EngineUtilization, collector.Utilization, collector.MemoryUsed},
 }
 
 // patience is how long a series waits for the source that it was told by, or is to be told by, while that fails. After
@@ -167,25 +167,25 @@ func (p *plan) label(ids []engineID, name func(i int) string) {
 // read adds to r what was heard.
 func (p *plan) read(r *collector.Reading, h *heard) {
 	p.now = h.now
-	for t := range static {
+	for t := range byDiscovery {
 		p.judge(r, t, h.err[t])
 	}
 	if h.pdhErr != nil {
 		r.Fail(collector.Failure{Kind: kindOf(h.pdhErr), Source: sourcePDH, Err: h.pdhErr})
 	}
-	if h.err[nvml] == nil {
+	if h.err[byNVML] == nil {
 		p.readNVML(r, &h.nvml)
 	}
-	if h.err[adl] == nil {
+	if h.err[byADL] == nil {
 		p.readADL(r, &h.adl)
 	}
-	if h.err[pdh] == nil && h.pdh != nil {
+	if h.err[byPDH] == nil && h.pdh != nil {
 		p.readPDH(r, h.pdh)
 	}
-	if h.err[adl] == nil && h.adl.Usage != nil {
-		p.offer(r, adl, p.of(collector.MemoryUsed, "vram"), float64(*h.adl.Usage)*(1<<20))
+	if h.err[byADL] == nil && h.adl.Usage != nil {
+		p.offer(r, byADL, p.of(collector.MemoryUsed, "vram"), float64(*h.adl.Usage)*(1<<20))
 	}
-	if h.err[d3dkmt] == nil {
+	if h.err[byD3DKMT] == nil {
 		p.readD3DKMT(r, &h.d3dkmt)
 	}
 	for _, m := range [...]struct {
@@ -193,7 +193,7 @@ func (p *plan) read(r *collector.Reading, h *heard) {
 		size   uint64
 	}{{"vram", p.g.vram}, {"shared", p.g.shared}} {
 		if m.size > 0 {
-			p.offer(r, static, p.of(collector.MemoryTotal, m.memory), float64(m.size))
+			p.offer(r, byDiscovery, p.of(collector.MemoryTotal, m.memory), float64(m.size))
 		}
 	}
 	r.Origins = p.originsNow()
@@ -206,7 +206,7 @@ func (p *plan) judge(r *collector.Reading, t teller, err error) {
 	case err == nil:
 		p.worked[t], p.failing[t] = true, time.Time{}
 		return
-	case !p.worked[t] && !errors.Is(err, errLate) && !errors.Is(err, errUnasked):
+	case !p.worked[t] && !errors.Is(err, errLate) && !errors.Is(err, errChild) && !errors.Is(err, errUnasked):
 		return // it never had anything to tell of this GPU
 	case p.worked[t] && errors.Is(err, errUnasked):
 		return // that is no failure, however long it lasts
@@ -246,7 +246,7 @@ func (p *plan) awaited(t teller, s *collector.Series) bool {
 		if p.failing[better].IsZero() || p.worked[better] || p.now.Sub(p.failing[better]) >= patience {
 			continue
 		}
-		if better == nvml || slices.Contains(mayTell[better], s.Q) {
+		if better == byNVML || slices.Contains(mayTell[better], s.Q) {
 			return true
 		}
 	}
@@ -262,7 +262,7 @@ func (p *plan) readNVML(r *collector.Reading, n *NVMLReading) {
 		if p.nvml[i].its != v.S {
 			p.nvml[i] = known{v.S, p.like(v.S)}
 		}
-		p.offer(r, nvml, p.nvml[i].ours, v.V)
+		p.offer(r, byNVML, p.nvml[i].ours, v.V)
 	}
 	for _, q := range n.Rejected {
 		r.Reject(&collector.Series{Q: q})
@@ -275,25 +275,25 @@ func (p *plan) readNVML(r *collector.Reading, n *NVMLReading) {
 func (p *plan) readADL(r *collector.Reading, a *ADLReading) {
 	for i := range adlSensors {
 		if v, ok := adlSensors[i].value(&a.PMLog); ok {
-			p.offer(r, adl, p.adl[i], v)
+			p.offer(r, byADL, p.adl[i], v)
 		}
 	}
 	if bits := a.PMLog[adlThrottler]; bits.Supported != 0 {
 		for i, s := range p.reasons {
-			p.offer(r, adl, s, float64(bits.Value>>i&1))
+			p.offer(r, byADL, s, float64(bits.Value>>i&1))
 		}
 	}
 }
 
 func (p *plan) readPDH(r *collector.Reading, c *pdhGPU) {
 	if c.engines {
-		p.readLoads(r, pdh, c.loads, c.rated)
+		p.readLoads(r, byPDH, c.loads, c.rated)
 	}
 	if c.dedicated != nil {
-		p.offer(r, pdh, p.of(collector.MemoryUsed, "vram"), *c.dedicated)
+		p.offer(r, byPDH, p.of(collector.MemoryUsed, "vram"), *c.dedicated)
 	}
 	if c.shared != nil {
-		p.offer(r, pdh, p.of(collector.MemoryUsed, "shared"), *c.shared)
+		p.offer(r, byPDH, p.of(collector.MemoryUsed, "shared"), *c.shared)
 	}
 }
 
@@ -327,7 +327,7 @@ var coreSensors = map[string]string{"amd": "edge", "intel": "package"}
 func (p *plan) readD3DKMT(r *collector.Reading, a *AdapterReading) {
 	positive := func(s *collector.Series, v uint64, by float64) {
 		if v > 0 { // 0: not told
-			p.offer(r, d3dkmt, s, float64(v)/by)
+			p.offer(r, byD3DKMT, s, float64(v)/by)
 		}
 	}
 	sensor := firstOf(coreSensors[p.g.info.Vendor], "gpu")
@@ -338,12 +338,12 @@ func (p *plan) readD3DKMT(r *collector.Reading, a *AdapterReading) {
 	if f := a.Perf; f != nil {
 		core := p.of(collector.Temperature, sensor)
 		positive(core, uint64(f.DeciCelsius), 10)
-		if _, told := r.Value(core); told && p.owner[core] == d3dkmt && a.Caps != nil {
+		if _, told := r.Value(core); told && p.owner[core] == byD3DKMT && a.Caps != nil {
 			positive(p.of(collector.TemperatureLimit, sensor, "critical"), uint64(a.Caps.MaxDeciCelsius), 10)
 			positive(p.of(collector.TemperatureLimit, sensor, "slowdown"), uint64(a.Caps.WarnDeciCelsius), 10)
 		}
 		if f.FanRPM > 0 || maxFan > 0 { // else there may be no fan
-			p.offer(r, d3dkmt, p.of(collector.FanSpeed, "1"), float64(f.FanRPM))
+			p.offer(r, byD3DKMT, p.of(collector.FanSpeed, "1"), float64(f.FanRPM))
 		}
 		positive(p.of(collector.Clock, "memory"), f.MemoryHertz, 1)
 		positive(p.of(collector.ClockLimit, "memory", "max"), f.MaxMemoryHertz, 1)
@@ -357,7 +357,7 @@ func (p *plan) readD3DKMT(r *collector.Reading, a *AdapterReading) {
 	if !a.Filled {
 		return
 	}
-	p.offer(r, d3dkmt, p.of(collector.Resets), float64(a.Resets))
+	p.offer(r, byD3DKMT, p.of(collector.Resets), float64(a.Resets))
 	used := map[bool]float64{}
 	for _, s := range a.Segments {
 		used[s.System] += float64(s.Resident)
@@ -367,7 +367,7 @@ func (p *plan) readD3DKMT(r *collector.Reading, a *AdapterReading) {
 		system bool
 	}{{"vram", false}, {"shared", true}} {
 		if v, told := used[m.system]; told {
-			p.offer(r, d3dkmt, p.of(collector.MemoryUsed, m.memory), v)
+			p.offer(r, byD3DKMT, p.of(collector.MemoryUsed, m.memory), v)
 		}
 	}
 	p.readNodes(r, a)
@@ -400,7 +400,7 @@ func (p *plan) readNodes(r *collector.Reading, a *AdapterReading) {
 			e.add(gained, p.nodes.passed)
 		}
 	}
-	p.readLoads(r, d3dkmt, p.nodes.loads(), p.nodes.passed > 0)
+	p.readLoads(r, byD3DKMT, p.nodes.loads(), p.nodes.passed > 0)
 }
 
 // schedulingSince is the WDDM version from which on the hardware may schedule.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -21,7 +22,9 @@ type Options struct {
 	Deadline time.Duration
 	// StateDir is the folder where the answers of PowerShell and dxdiag are kept; empty: nowhere.
 	StateDir string
-	Log      *slog.Logger // nil: none
+	// WakeNVIDIA: NVIDIA's GPUs that sleep are read too, which wakes them, and never let go.
+	WakeNVIDIA bool
+	Log        *slog.Logger // nil: none
 }
 
 const (
@@ -57,9 +60,10 @@ type Probe struct {
 	counters   pdhReader   // of whoever has pdh's lane
 	noCounters atomic.Bool // this Windows has none, as the last discovery found
 
-	looking sync.Mutex // held by a discovery
-	kept    facts      // the last good answer of each source but D3DKMT
-	rowsAt  time.Time  // when WMI gave its last one
+	looking  sync.Mutex       // held by a discovery
+	unlisted map[Address]bool // what the last one found of AMD that ADL did not list
+	kept     facts            // the last good answer of each source but D3DKMT
+	rowsAt   time.Time        // when WMI gave its last one
 
 	mu     sync.Mutex
 	fleet  *fleet
@@ -336,6 +340,7 @@ func (p *Probe) libraries(ctx context.Context, f *facts, note func(source string
 	h := had{}
 	moods := p.moods(ctx, &h, gpus)
 	maySleep, quiet := map[Place]bool{}, false
+	unlisted := map[Address]bool{} // AMD's that ADL did not list
 	var targets []NVMLTarget
 	left := map[Address]bool{} // NVIDIA's that are not asked about
 	for _, g := range gpus {
@@ -344,6 +349,9 @@ func (p *Probe) libraries(ctx context.Context, f *facts, note func(source string
 			quiet = quiet || m != open
 			if g.maySleep() && g.adapter.Place != nil {
 				maySleep[*g.adapter.Place] = true
+			}
+			if g.adl == nil && g.address != "" && p.kept.adl != nil {
+				unlisted[g.address] = true
 			}
 		case g.info.Vendor == vendorWords[vendorNVIDIA] && m != open:
 			left[g.address] = true
@@ -358,13 +366,22 @@ func (p *Probe) libraries(ctx context.Context, f *facts, note func(source string
 	}
 	var adlList func() ([]ADLAdapter, error)
 	if !quiet {
+		if slices.ContainsFunc(slices.Collect(maps.Keys(unlisted)), func(a Address) bool { return !p.unlisted[a] }) {
+			p.o.Sources.ADL.Renew() // one has come
+		}
+		p.unlisted = unlisted
 		adlList = p.adlList.later(ctx, maySleep)
 	}
 	if len(targets) > 0 || len(left) == 0 {
 		list, err := p.nvmlList.later(ctx, targets)()
 		if note(sourceNVML, err); err == nil || errors.Is(err, ErrUnsupported) {
+			// One that hangs, or is opened anew, is read by NVML all the same.
+			stays := func(a Address) bool {
+				return left[a] || err == nil && slices.ContainsFunc(targets, func(t NVMLTarget) bool { return t.Address == a }) &&
+					!slices.ContainsFunc(list, func(n NVMLDevice) bool { return shortAddress(n.Address) == a })
+			}
 			for _, n := range f.nvml {
-				if left[shortAddress(n.Address)] {
+				if stays(shortAddress(n.Address)) {
 					list = append(list, n)
 				}
 			}

@@ -43,6 +43,7 @@ type host struct {
 	hook     func(source string) error
 	asked    map[string]int // calls by source
 	usage    bool           // ADL was asked for memory in use
+	renewed  int            // how often ADL was
 	letGo    []string       // GPUs that were let go, by index or address
 }
 
@@ -342,7 +343,7 @@ func (h *host) sources() Sources {
 		}
 	}
 	if h.entries != nil {
-		s.ADL = recordedADL{h}
+		s.ADL = adlOf(h)
 	}
 	if h.nvml != nil {
 		s.NVML = recordedNVML{h}
@@ -486,6 +487,9 @@ func (p recordedPnP) Power(ids []string) ([]PowerState, error) {
 	})
 }
 
+// adlOf is a host's ADL; tests under Wine have it be a DLL.
+var adlOf = func(h *host) ADL { return recordedADL{h} }
+
 type recordedADL struct{ h *host }
 
 func (a recordedADL) Adapters(context.Context, func(Place) bool) ([]ADLAdapter, error) {
@@ -496,6 +500,7 @@ func (a recordedADL) LetGo(index int32) {
 	a.h.change(func() { a.h.letGo = append(a.h.letGo, fmt.Sprint(index)) })
 }
 
+func (a recordedADL) Renew() { a.h.change(func() { a.h.renewed++ }) }
 func (a recordedADL) Close() {}
 
 func (a recordedADL) Read(_ context.Context, targets []ADLTarget) ([]ADLReading, error) {

@@ -79,7 +79,9 @@ type ADL interface {
 	Adapters(ctx context.Context, maySleep func(Place) bool) ([]ADLAdapter, error)
 	// Read asks the sensors. The answers stand in the order of the targets.
 	Read(ctx context.Context, targets []ADLTarget) ([]ADLReading, error)
-	// LetGo ends the child that keeps a GPU awake which may sleep, if one runs and is not busy. It does not wait.
+	// Renew ends the children, whose list is as old as they are. It does not wait.
+	Renew()
+	// LetGo ends the child that keeps a GPU awake which may sleep, as soon as it is not busy. It does not wait.
 	LetGo(index int32)
 	// Close ends all children.
 	Close()
@@ -92,7 +94,7 @@ type NVML interface {
 	Devices(ctx context.Context, targets []NVMLTarget) ([]NVMLDevice, error)
 	// Read asks GPUs. The answers stand in the order of the targets.
 	Read(ctx context.Context, targets []NVMLTarget) ([]NVMLReading, error)
-	// LetGo ends the child that keeps a GPU awake which may sleep, if one runs and is not busy. It does not wait.
+	// LetGo ends the child that keeps a GPU awake which may sleep, as soon as it is not busy. It does not wait.
 	LetGo(a Address)
 	// Close ends all children.
 	Close()

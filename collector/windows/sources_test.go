@@ -380,6 +380,21 @@ func TestAnIdleGPUIsLetGo(t *testing.T) {
 	}
 }
 
+func TestNVIDIAsGPUsAreWokenWhereThatIsWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := laptop(t)
+		h.entries = nil
+		for i := range h.adapters {
+			h.adapters[i].DeviceIDs, h.adapters[i].PowerState = &PCIIDs{vendorNVIDIA, 0x220a}, PowerD3
+			h.present[i].ID = fmt.Sprintf(`PCI\VEN_10DE&DEV_220A&SUBSYS_1&REV_A1\%d`, i)
+		}
+		g := &gates{rig: h.start(func(o *Options, _ *Probe) { o.WakeNVIDIA = true })}
+		if d := g.look(goodGPU); d.State != collector.StateOK || len(samples(d, "gpu_temperature")) == 0 {
+			t.Errorf("%v, %s", d.State, families(d))
+		}
+	})
+}
+
 // While nobody tells in time whether a GPU that may sleep does, it is not asked by what might wake it.
 func TestPowerThatIsNotToldInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -529,7 +544,32 @@ func TestNVMLFillsAndNamesItsSource(t *testing.T) {
 		if other := g.look("0000:04:00.0"); other.Source != probeName || other.State != collector.StateOK {
 			t.Errorf("the GPU that NVML does not list: %+v, %v", other.Info, other.State)
 		}
+		h.change(func() { h.nvml = h.nvml[:1] }) // as when one hangs
+		if g.rescan(); g.look("0000:05:00.0").Source != "nvml" {
+			t.Error("the GPU that NVML lists no more is not its own any more")
+		}
 	})
+}
+
+func TestACardThatHasComeIsLookedForInADLOnce(t *testing.T) {
+	h := pair(t)
+	entries := h.entries
+	h.entries = entries[:1]
+	g := h.start()
+	for range 3 {
+		g.rescan()
+	}
+	if h.renewed != 1 {
+		t.Errorf("its list was renewed %d times", h.renewed)
+	}
+	h.change(func() { h.entries = entries })
+	g.rescan()
+	h.change(func() { h.entries = entries[:1] })
+	g.rescan()
+	g.rescan()
+	if h.renewed != 2 {
+		t.Errorf("after it was listed: %d times", h.renewed)
+	}
 }
 
 func TestOriginsNameTheSources(t *testing.T) {

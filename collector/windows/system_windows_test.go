@@ -22,7 +22,7 @@ import (
 // What Wine has and lacks (section 13), through the sources as the program has them: each answers or says that it is not
 // there, and none ends the process.
 func TestSourcesOfWine(t *testing.T) {
-	s := System(slog.New(slog.DiscardHandler))
+	s := System(SystemOptions{Log: slog.New(slog.DiscardHandler)})
 	if _, err := s.D3DKMT.Adapters(); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("D3DKMT lists, of which Wine has no function: %v", err)
 	}
@@ -204,19 +204,6 @@ func active(t *testing.T, j job) uint32 {
 		t.Fatal(err)
 	}
 	return info.Active
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	pause := time.NewTicker(20 * time.Millisecond)
-	defer pause.Stop()
-	for end := time.After(30 * time.Second); !holds(); {
-		select {
-		case <-pause.C:
-		case <-end:
-			t.Fatalf("not seen: %s", what)
-		}
-	}
 }
 
 func TestPrograms(t *testing.T) {

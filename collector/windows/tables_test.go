@@ -266,7 +266,7 @@ func engineNames(t *testing.T, dir string) {
 	}
 }
 
-var onlyPDH = [tellers]error{nvml: ErrUnsupported, adl: ErrUnsupported, d3dkmt: ErrUnsupported}
+var onlyPDH = [tellers]error{byNVML: ErrUnsupported, byADL: ErrUnsupported, byD3DKMT: ErrUnsupported}
 
 // memoryCounters are counters of memory by the name of their instance.
 func memoryCounters(dedicated, shared map[string]int64) *Counters {

@@ -127,6 +127,8 @@ func (c *candidate) form() string {
 	switch {
 	case bits&typeParavirtual != 0:
 		return collector.Virtual
+	case c.nvml != nil && c.nvml.Type != "" && c.nvml.Type != collector.Discrete: // a guest's slice, or a part of a chip
+		return c.nvml.Type
 	case c.adl != nil && c.adl.Family&familyDiscrete != 0:
 		return collector.Discrete
 	case c.adl != nil && c.adl.Family&familyIntegrated != 0:

@@ -4,10 +4,11 @@
 //
 //   hang FUNCTION           the function comes back when the test says Release
 //   status FUNCTION CODE    the function does nothing and returns the code (C notation)
-//   crash FUNCTION          the function writes to address 0
+//   crash FUNCTION          the function ends the process, as a fault in a driver's DLL does
 //   grow                    the first answer to a question "how much is there" is too small
 //
-// In a program that knows nothing of fakes, the feed is the file that FAKE_FEED in its environment names.
+// In a program that knows nothing of fakes, the feed is the file that FAKE_FEED in its environment names, or else the one
+// beside the DLL whose name has .feed after the DLL's.
 #include <windows.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -24,17 +25,30 @@ static HANDLE released;     // an event
 static LONG handles, wrong; // handles that are out; calls that are wrong
 static LONG grown;          // "grow" was followed
 
+static HINSTANCE self;
+
+// read_feed takes the feed from its file, where there is one.
+static void read_feed(void) {
+  char beside[MAX_PATH + 8] = "";
+  const char *path = getenv("FAKE_FEED");
+  if (!path && GetModuleFileNameA(self, beside, MAX_PATH)) path = strcat(beside, ".feed");
+  FILE *file = path ? fopen(path, "rb") : NULL;
+  if (!file) return;
+  const size_t most = 1 << 20;
+  char *text = malloc(most + 1);
+  text[fread(text, 1, most, file)] = 0;
+  fclose(file);
+  AcquireSRWLockExclusive(&lock);
+  free(feed);
+  feed = text;
+  ReleaseSRWLockExclusive(&lock);
+}
+
 BOOL WINAPI DllMain(HINSTANCE dll, DWORD reason, void *reserved) {
   if (reason != DLL_PROCESS_ATTACH) return TRUE;
+  self = dll;
   released = CreateEventW(NULL, TRUE, FALSE, NULL);
-  const char *path = getenv("FAKE_FEED");
-  FILE *file = path ? fopen(path, "rb") : NULL;
-  if (file) {
-    const size_t most = 1 << 20;
-    feed = malloc(most + 1);
-    feed[fread(feed, 1, most, file)] = 0;
-    fclose(file);
-  }
+  read_feed();
   return TRUE;
 }
 
