@@ -61,6 +61,7 @@ type Probe struct {
 	noCounters atomic.Bool // this Windows has none, as the last discovery found
 
 	looking  sync.Mutex       // held by a discovery
+	late     int              // discoveries in a row in which a vendor's library did not tell in time
 	unlisted map[Address]bool // what the last one found of AMD that ADL did not list
 	kept     facts            // the last good answer of each source but D3DKMT
 	rowsAt   time.Time        // when WMI gave its last one
@@ -306,7 +307,7 @@ func (p *Probe) look(ctx context.Context) (*fleet, error) {
 	}
 	f.present = keep(&p.kept.present, present, func(err error) { note(sourcePnP, err) })
 	f.registry = keep(&p.kept.registry, registry, func(err error) { note(sourceRegistry, err) })
-	p.libraries(ctx, &f, note)
+	p.libraries(ctx, &f, said, note)
 	gpus, left := identify(&f)
 	if !listedBy(gpus, sourceD3DKMT) {
 		f.rows, f.rowsFrom = p.rows(ctx, func(err error) { note(sourceWMI, err) }), sourceWMI
@@ -334,7 +335,7 @@ func (p *Probe) look(ctx context.Context) (*fleet, error) {
 }
 
 // libraries asks those of the vendors. What they would wake they are not asked about: of that stands what they said before.
-func (p *Probe) libraries(ctx context.Context, f *facts, note func(source string, err error)) {
+func (p *Probe) libraries(ctx context.Context, f *facts, said map[string]error, note func(source string, err error)) {
 	f.adl, f.nvml = p.kept.adl, p.kept.nvml
 	gpus, _ := identify(f)
 	h := had{}
@@ -392,7 +393,18 @@ func (p *Probe) libraries(ctx context.Context, f *facts, note func(source string
 	if adlList != nil {
 		f.adl = keep(&p.kept.adl, adlList, func(err error) { note(sourceADL, err) })
 	}
+	if p.late++; !errors.Is(said[sourceADL], errLate) && !errors.Is(said[sourceNVML], errLate) {
+		p.late = 0
+	} else if p.late <= lateTries { // it is being loaded, or a GPU is opened: that may be over long before the next rescan
+		time.AfterFunc(latePause<<p.late, p.rescan)
+	}
 }
+
+// When a library that did not tell in time is asked again: after twice the pause, four times it and so on.
+const (
+	lateTries = 4
+	latePause = time.Second
+)
 
 // isGPUOfNVIDIA says that a device may be one: the first function of a card.
 func isGPUOfNVIDIA(d PnPDevice) bool {

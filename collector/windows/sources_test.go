@@ -572,6 +572,37 @@ func TestACardThatHasComeIsLookedForInADLOnce(t *testing.T) {
 	}
 }
 
+func TestALibraryThatLoadsForLongIsAskedAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := pair(t)
+		p := New(Options{Sources: h.sources(), Deadline: 2 * time.Second})
+		asked := 0
+		p.Notify(func() { asked++ })
+		loading := make(chan struct{})
+		h.hook = func(source string) error {
+			if source == sourceADL+" list" {
+				<-loading
+			}
+			return nil
+		}
+		for i, want := range []int{1, 2, 3, 4, 4, 4} {
+			_, _ = p.Discover(t.Context())
+			time.Sleep(latePause << (i + 1))
+			if synctest.Wait(); asked != want {
+				t.Errorf("after discovery %d a rescan was asked for %d times, want %d", i+1, asked, want)
+			}
+		}
+		close(loading)
+		for range 2 { // the first takes the late answer
+			_, _ = p.Discover(t.Context())
+			time.Sleep(time.Hour)
+		}
+		if asked != 4 {
+			t.Errorf("once it is loaded: %d", asked)
+		}
+	})
+}
+
 func TestOriginsNameTheSources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := gated(withNodes(pair(t))).look(goodGPU)
