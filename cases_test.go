@@ -78,7 +78,7 @@ var withoutSamples = map[string]string{
 
 // otherwise are the cases of a way of reading that the binary has no stand-in for, by the beginning of their names.
 var otherwise = map[string]string{
-	"nvml-profile-": "answers of NVML: TestCasesOfNVML in collector/nvml compares them",
+	"nvml-profile-": "answers of NVML: TestCasesOfNVML in collector/nvml compares them, and under Wine TestProfilesThroughNVML in collector/windows",
 }
 
 func TestHardwareCases(t *testing.T) {
