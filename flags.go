@@ -220,7 +220,7 @@ func nvidiaFlags(app *kingpin.Application, o *options) {
 			}
 			return oneOf(nvidia.SourceAuto, nvidia.SourceNVML, nvidia.SourceSMI)(s)
 		}))
-	app.Flag("collector.nvidia.smi-path", "The nvidia-smi to call; by default it is looked for in PATH and where distributions have it, once an NVIDIA GPU is seen.").
+	app.Flag("collector.nvidia.smi-path", "The nvidia-smi to call; by default it is looked for in PATH and where drivers put it, once an NVIDIA GPU is seen.").
 		PlaceHolder("FILE").StringVar(&n.smi)
 	app.Flag("collector.nvidia.wake", "Whether an NVIDIA GPU that sleeps, as in a laptop, is woken to be read: never or always.").
 		Default(wakeNever).HintOptions(wakeNever, wakeAlways).

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -52,6 +53,7 @@ type card struct {
 	c       *Converter
 	anew    bool // it is to be asked for what it did not have
 	gone    bool // and a child was ended because of it
+	lostLib bool // likewise: it said that its child has lost the library
 	r       collector.Reading
 	answers []Answer
 	mig     []Partition
@@ -137,7 +139,6 @@ func run(list []*errand, do func(e *errand)) {
 	var all sync.WaitGroup
 	for _, e := range list {
 		all.Go(func() {
-			e.letGo.Store(false)
 			do(e)
 			if e.letGo.Swap(false) {
 				e.end(worker.Sleep)
@@ -377,14 +378,15 @@ func (c *card) report(err error, v *verdict) Report {
 		v.gone = v.gone || !c.gone
 		c.gone = true
 	case errors.Is(err, ErrChild):
-		v.child = true
+		v.child = v.child || !c.lostLib
+		c.lostLib = true
 	case errors.Is(err, ErrDriver):
 		v.driver, v.why = true, err
 	}
 	if err != nil {
 		return Report{Err: err}
 	}
-	c.gone = false
+	c.gone, c.lostLib = false, false
 	r := Report{Samples: slices.Clone(c.r.Samples()), Failures: slices.Clone(c.r.Failures()), Rejected: slices.Clone(c.r.Rejected())}
 	v.well = v.well || len(r.Samples) > 0 || len(r.Failures) == 0
 	return r
@@ -411,7 +413,7 @@ func (e *errand) judge(v *verdict, asked int) {
 	switch {
 	case v.driver, v.refused == asked:
 		e.silence(v.why)
-	case e.bad >= lostAfter<<e.ends, v.child && e.ends == 0, v.gone:
+	case e.bad >= lostAfter<<e.ends, v.child, v.gone:
 		e.bad, e.ends = 0, min(e.ends+1, longest)
 		e.end(worker.DriverChanged)
 	}
@@ -434,9 +436,11 @@ func (f *Fleet) LetGo(address string) {
 // Close ends all children.
 func (f *Fleet) Close() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.steady.pool.Close()
-	for _, l := range f.own {
-		l.pool.Close()
+	lines := append(slices.Collect(maps.Values(f.own)), f.steady)
+	f.mu.Unlock()
+	var all sync.WaitGroup
+	for _, l := range lines {
+		all.Go(l.pool.Close)
 	}
+	all.Wait()
 }

@@ -80,13 +80,13 @@ type adlSource struct {
 	steady *adlPool // of all other GPUs
 
 	// Of who has the turn: see Sources.
-	ids   map[int32]string // of the entries that may be read
+	ids   map[Place]string // of the entries that may be read
 	facts map[string]ADLAdapter
 	none  error     // the library knows no GPU
 	until time.Time // and is not asked again before
 
 	mu  sync.Mutex // guards what follows
-	own map[int32]*adlPool
+	own map[Place]*adlPool
 }
 
 // adlPool is a child, and how its GPUs do.
@@ -110,7 +110,7 @@ func newADL(there func() bool, o worker.PoolOptions) *adlSource {
 		}
 		return fmt.Sprint(group)
 	}
-	a := &adlSource{there: there, o: o, own: map[int32]*adlPool{}, facts: map[string]ADLAdapter{}}
+	a := &adlSource{there: there, o: o, own: map[Place]*adlPool{}, facts: map[string]ADLAdapter{}}
 	a.steady = a.pool()
 	return a
 }
@@ -136,13 +136,13 @@ func (a *adlSource) Adapters(ctx context.Context, maySleep func(Place) bool) ([]
 	if err != nil {
 		return nil, err
 	}
-	a.ids, a.steady.reads = map[int32]string{}, false
+	a.ids, a.steady.reads = map[Place]string{}, false
 	var asked []string
-	sleepy := map[int32]bool{}
+	sleepy := map[Place]bool{}
 	for _, g := range gpus {
 		id := adlID(g)
-		a.ids[g.Index], asked = id, append(asked, id)
-		if sleepy[g.Index] = maySleep(g.Place); !sleepy[g.Index] {
+		a.ids[g.Place], asked = id, append(asked, id)
+		if sleepy[g.Place] = maySleep(g.Place); !sleepy[g.Place] {
 			a.steady.reads = true
 		}
 	}
@@ -185,7 +185,10 @@ func (a *adlSource) lister() *adlPool {
 	if a.steady.reads || len(a.own) == 0 {
 		return a.steady
 	}
-	return a.own[slices.Min(slices.Collect(maps.Keys(a.own)))]
+	for _, p := range a.own {
+		return p
+	}
+	return a.steady
 }
 
 // list lists all entries, and those of GPUs of AMD: of each the first that is present.
@@ -225,16 +228,16 @@ func (p *adlPool) list(ctx context.Context) (list []ADLAdapter, gpus []*ADLAdapt
 }
 
 // dismiss ends the children that have nothing to read.
-func (a *adlSource) dismiss(sleepy map[int32]bool) {
+func (a *adlSource) dismiss(sleepy map[Place]bool) {
 	if !a.steady.reads {
 		a.steady.End(worker.Sleep)
 	}
 	var done []*adlPool
 	a.mu.Lock()
-	for index, p := range a.own {
-		if !sleepy[index] {
+	for at, p := range a.own {
+		if !sleepy[at] {
 			done = append(done, p)
-			delete(a.own, index)
+			delete(a.own, at)
 		}
 	}
 	a.mu.Unlock()
@@ -248,7 +251,7 @@ func (a *adlSource) Read(ctx context.Context, targets []ADLTarget) ([]ADLReading
 	readings := make([]ADLReading, len(targets))
 	of := map[*adlPool][]int{}
 	for i, t := range targets {
-		if a.ids[t.Index] == "" {
+		if a.ids[t.Place] == "" {
 			readings[i].Err = errUnasked
 			continue
 		}
@@ -260,7 +263,7 @@ func (a *adlSource) Read(ctx context.Context, targets []ADLTarget) ([]ADLReading
 		all.Go(func() {
 			asks := make([]worker.Ask, len(which))
 			for n, i := range which {
-				asks[n] = worker.Ask{ID: a.ids[targets[i].Index], Groups: targets[i].groups()}
+				asks[n] = worker.Ask{ID: a.ids[targets[i].Place], Groups: targets[i].groups()}
 			}
 			p.read(ctx, asks, func(n int) *ADLReading { return &readings[which[n]] })
 		})
@@ -276,10 +279,10 @@ func (a *adlSource) of(t ADLTarget) *adlPool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p := a.own[t.Index]
+	p := a.own[t.Place]
 	if p == nil {
 		p = a.pool()
-		a.own[t.Index] = p
+		a.own[t.Place] = p
 	}
 	return p
 }
@@ -294,7 +297,6 @@ func (t ADLTarget) groups() uint16 {
 
 // read reads GPUs of the pool.
 func (p *adlPool) read(ctx context.Context, asks []worker.Ask, reading func(n int) *ADLReading) {
-	p.leave.Store(false)
 	defer func() {
 		if p.leave.Swap(false) {
 			p.End(worker.Sleep)
@@ -361,7 +363,9 @@ func noAnswer(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, worker.ErrOpening), errors.Is(err, worker.ErrHung), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, worker.ErrOpening): // that is no fault, and over soon, or it hangs
+		return fmt.Errorf("%w: %w", errUnasked, err)
+	case errors.Is(err, worker.ErrHung), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", errLate, err)
 	case errors.Is(err, worker.ErrRefused), errors.Is(err, ErrMalformed):
 		return err
@@ -370,15 +374,19 @@ func noAnswer(err error) error {
 }
 
 // LetGo implements ADL.
-func (a *adlSource) LetGo(index int32) {
+func (a *adlSource) LetGo(at Place) {
 	a.mu.Lock()
-	p := a.own[index]
+	p := a.own[at]
 	a.mu.Unlock()
-	if p == nil {
-		return
+	if p != nil {
+		p.end(worker.Sleep)
 	}
+}
+
+// end ends the child, or has it end when it is not busy any more.
+func (p *adlPool) end(reason worker.Reason) {
 	p.leave.Store(true) // first: a reading that goes on sees it when it is done
-	if p.End(worker.Sleep) {
+	if p.End(reason) {
 		p.leave.Store(false)
 	}
 }
@@ -389,7 +397,7 @@ func (a *adlSource) Renew() { a.end(worker.DriverChanged) }
 // end ends all children.
 func (a *adlSource) end(reason worker.Reason) {
 	for _, p := range a.pools() {
-		p.End(reason)
+		p.end(reason)
 	}
 }
 

@@ -259,7 +259,7 @@ func TestADLList(t *testing.T) {
 	if list := l.list(never); !slices.Equal(list, want) {
 		t.Errorf("a card does not answer: got %+v\nwant %+v", list, want)
 	}
-	if r := l.one(ADLTarget{Index: 1}); !errors.Is(r.Err, worker.ErrRefused) || !strings.Contains(r.Err.Error(), "it has gone") {
+	if r := l.one(ADLTarget{Place: firstPlace}); !errors.Is(r.Err, worker.ErrRefused) || !strings.Contains(r.Err.Error(), "it has gone") {
 		t.Errorf("its reading: %v", r.Err)
 	}
 }
@@ -318,7 +318,7 @@ func TestADLIsNotInstalled(t *testing.T) {
 	if got := l.calls() + l.replaced(); got != "driver_changed" {
 		t.Errorf("%s: the child is ended, and none started", got)
 	}
-	if r := l.one(ADLTarget{Index: 1}); !errors.Is(r.Err, errUnasked) {
+	if r := l.one(ADLTarget{Place: firstPlace}); !errors.Is(r.Err, errUnasked) {
 		t.Errorf("a reading: %v", r.Err)
 	}
 }
@@ -332,13 +332,48 @@ func TestADLThatLoadsForLong(t *testing.T) {
 	}
 }
 
+// The driver may number its adapters anew, as when a card has come: each reading stays with its card.
+func TestADLThatCountsAnew(t *testing.T) {
+	l := newLibrary(t, cards())
+	l.list(never)
+	anew := cards()
+	entries := anew.Found.(adlFound).Entries
+	entries[1].Index, entries[4].Index = 4, 1
+	gpus := map[string]standInGPU{}
+	for i, was := range map[int]string{1: firstID, 4: secondID} {
+		g := anew.GPUs[was]
+		a := *g.Opened.Adapter
+		a.Index = entries[i].Index
+		g.Opened.Adapter = &a
+		gpus[adlID(&a)] = g
+	}
+	anew.GPUs = gpus
+	l.say(anew)
+	l.Renew()
+	for range 2 { // before the list is made anew, and after
+		r, err := l.Read(soon(t), []ADLTarget{{Place: firstPlace}, {Place: secondPlace}})
+		if err != nil || len(r) != 2 {
+			t.Fatal(r, err)
+		}
+		for i, celsius := range []int32{50, 60} {
+			if s := r[i].PMLog[8]; s.Supported != 0 && s.Value != celsius {
+				t.Errorf("card %d has %d degrees, want %d", i, s.Value, celsius)
+			}
+		}
+		l.list(never)
+	}
+	if r := l.one(ADLTarget{Place: firstPlace}); r.Err != nil || r.PMLog[8].Value != 50 {
+		t.Errorf("%v, %v", r.Err, r.PMLog[8])
+	}
+}
+
 func TestADLReadings(t *testing.T) {
 	l := newLibrary(t, cards())
 	l.list(never)
 	l.calls()
 	l.change(secondID, func(g *standInGPU) { g.UsageResult = -8 })
 	for range 2 {
-		r, err := l.Read(soon(t), []ADLTarget{{Index: 4, Usage: true}, {Index: 1, Usage: true}, {Index: 2}})
+		r, err := l.Read(soon(t), []ADLTarget{{Place: secondPlace, Usage: true}, {Place: firstPlace, Usage: true}, {Place: Place{9, 0, 0}}})
 		if err != nil || len(r) != 3 {
 			t.Fatal(r, err)
 		}
@@ -353,7 +388,7 @@ func TestADLReadings(t *testing.T) {
 		}
 	}
 	l.calls()
-	if r := l.one(ADLTarget{Index: 1}); r.Err != nil || r.Usage != nil {
+	if r := l.one(ADLTarget{Place: firstPlace}); r.Err != nil || r.Usage != nil {
 		t.Errorf("%+v", r)
 	}
 	if got, want := l.calls(), "read "+firstID+" 1"; got != want {
@@ -383,7 +418,7 @@ func TestADLFrames(t *testing.T) {
 			l := newLibrary(t, cards())
 			l.list(never)
 			l.change(firstID, func(g *standInGPU) { g.Raw, g.List = c.raw, c.list })
-			r := l.one(ADLTarget{Index: 1, Usage: true})
+			r := l.one(ADLTarget{Place: firstPlace, Usage: true})
 			good := maps.Equal(c.raw, well)
 			if good != (r.Err == nil) || !good && (!errors.Is(r.Err, ErrMalformed) || r.Usage != nil) {
 				t.Errorf("%+v", r)
@@ -392,7 +427,7 @@ func TestADLFrames(t *testing.T) {
 				t.Errorf("replaced for %q, want %q", got, c.replaced)
 			}
 			l.change(firstID, func(g *standInGPU) { g.Raw, g.List = nil, false })
-			eventually(t, "a reading", func() bool { return l.one(ADLTarget{Index: 1}).Err == nil })
+			eventually(t, "a reading", func() bool { return l.one(ADLTarget{Place: firstPlace}).Err == nil })
 		})
 	}
 	t.Run("of a GPU that is opened", func(t *testing.T) {
@@ -408,7 +443,7 @@ func TestADLFrames(t *testing.T) {
 // both reads both cards.
 func (l *library) both(ctx context.Context, sleep bool) (first, second ADLReading) {
 	l.t.Helper()
-	r, err := l.Read(ctx, []ADLTarget{{Index: 1}, {Index: 4, MaySleep: sleep}})
+	r, err := l.Read(ctx, []ADLTarget{{Place: firstPlace}, {Place: secondPlace, MaySleep: sleep}})
 	if err != nil || len(r) != 2 {
 		l.t.Fatal(r, err)
 	}
@@ -462,18 +497,18 @@ func TestADLThatMaySleep(t *testing.T) {
 	if got := l.calls() + l.replaced(); got != "" {
 		t.Errorf("%q: nobody had to be called", got)
 	}
-	l.LetGo(4)
+	l.LetGo(secondPlace)
 	if got := l.replaced(); got != "sleep" {
 		t.Errorf("replaced for %q", got)
 	}
-	l.LetGo(1) // it never sleeps
-	if r := l.one(ADLTarget{Index: 1}); r.Err != nil {
+	l.LetGo(firstPlace) // it never sleeps
+	if r := l.one(ADLTarget{Place: firstPlace}); r.Err != nil {
 		t.Error(r.Err)
 	}
 	if got, want := l.calls()+l.replaced(), "read "+firstID+" 1"; got != want {
 		t.Errorf("%q, want %q: the other one goes on", got, want)
 	}
-	if r := l.one(ADLTarget{Index: 4, MaySleep: true}); r.Err != nil { // it woke by itself
+	if r := l.one(ADLTarget{Place: secondPlace, MaySleep: true}); r.Err != nil { // it woke by itself
 		t.Error(r.Err)
 	}
 	if got, want := l.calls(), "load, open "+secondID+", read "+secondID+" 1"; got != want {
@@ -502,7 +537,7 @@ func TestADLWhereAllMaySleep(t *testing.T) {
 	}
 	l.calls()
 	for range 2 {
-		if r := l.one(ADLTarget{Index: 4, MaySleep: true}); r.Err != nil {
+		if r := l.one(ADLTarget{Place: secondPlace, MaySleep: true}); r.Err != nil {
 			t.Fatal(r.Err)
 		}
 		if list := l.list(always); list[1].Memory != 16<<30 || list[4].Memory != 8<<30 {
@@ -556,11 +591,11 @@ func TestADLAfterAnUpdateOfTheDriver(t *testing.T) {
 func TestADLLetGoOfABusyChild(t *testing.T) {
 	l := newLibrary(t, cards())
 	l.list(always)
-	l.one(ADLTarget{Index: 4, MaySleep: true})
+	l.one(ADLTarget{Place: secondPlace, MaySleep: true})
 	l.replaced()
-	p := l.own[4]
+	p := l.own[secondPlace]
 	p.read(soon(t), []worker.Ask{{ID: secondID, Groups: 1}}, func(int) *ADLReading {
-		l.LetGo(4) // in the midst
+		l.LetGo(secondPlace) // in the midst
 		return &ADLReading{}
 	})
 	if got := l.replaced(); got != "sleep" {

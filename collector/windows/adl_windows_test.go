@@ -334,7 +334,7 @@ func (d *dllADL) listed() *dllADL {
 // both reads both cards within a second.
 func (d *dllADL) both() (first, second ADLReading) {
 	d.t.Helper()
-	r, err := d.Read(within(d.t, time.Second), []ADLTarget{{Index: 1}, {Index: 4}})
+	r, err := d.Read(within(d.t, time.Second), []ADLTarget{{Place: firstPlace}, {Place: secondPlace}})
 	if err != nil || len(r) != 2 {
 		d.t.Fatal(r, err)
 	}
@@ -347,7 +347,7 @@ func TestADLChild(t *testing.T) {
 	if err != nil || len(list) != 5 || list[1].Memory != 16<<30 || list[4].Memory != 8<<30 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	r, err := d.Read(soon(t), []ADLTarget{{Index: 4}, {Index: 1, Usage: true}})
+	r, err := d.Read(soon(t), []ADLTarget{{Place: secondPlace}, {Place: firstPlace, Usage: true}})
 	if err != nil || r[0].Err != nil || r[1].Err != nil || r[0].PMLog[8].Value != 60 || r[1].PMLog[8].Value != 50 ||
 		*r[1].Usage != 1050 {
 		t.Errorf("%+v, %v", r, err)
@@ -448,10 +448,10 @@ func TestADLChildrenLeakNothing(t *testing.T) {
 			_, _, _ = d.steady.Look(soon(t), nil)
 		}},
 		{"crash " + adlQuery + "#4", worker.Crash, 80, 0, func(d *dllADL) {
-			_, _ = d.Read(soon(t), []ADLTarget{{Index: 4}})
+			_, _ = d.Read(soon(t), []ADLTarget{{Place: secondPlace}})
 		}},
 		{"hang " + adlQuery + "#4", worker.Timeout, 60, 0, func(d *dllADL) { // in a child of its own, which is then done with
-			target := ADLTarget{Index: 4, MaySleep: true}
+			target := ADLTarget{Place: secondPlace, MaySleep: true}
 			_, _, _ = d.of(target).Look(soon(t), []string{secondID})
 			_, _ = d.Read(within(t, 50*time.Millisecond), []ADLTarget{target})
 			_, _ = d.Adapters(soon(t), never)

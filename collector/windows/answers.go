@@ -165,7 +165,7 @@ func (a *ADLAdapter) isGPU() bool {
 
 // ADLTarget is an adapter that ADL.Read is to ask.
 type ADLTarget struct {
-	Index int32
+	Place Place
 	// Usage: ask for DedicatedVRAMUsage too, which takes up to a second: only where the performance counters tell none.
 	Usage    bool
 	MaySleep bool // a child of its own reads it

@@ -3,6 +3,7 @@ package windows
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gpu_exporter/collector"
 )
@@ -39,6 +40,9 @@ func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 	moods := d.p.moods(ctx, &d.power, f.gpus)
 	mood := moods.of[d.g.info.GPU]
 	if mood == asleep {
+		if d.plan != nil {
+			d.plan.failing = [tellers]time.Time{} // who sleeps does not fail
+		}
 		// D3DKMT's statistics would not wake it either, but there is nobody to tell of them. The counters go on, so that
 		// the busy time of its engines lacks nothing.
 		return collector.ErrAsleep
@@ -71,7 +75,7 @@ func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 	if h.d3dkmt.Gone || errors.Is(h.nvml.Err, collector.ErrGone) {
 		return collector.ErrGone
 	}
-	if mood == unsure {
+	if mood == unsure && moods.err != nil {
 		r.Fail(collector.Failure{Kind: kindOf(moods.err), Source: sourcePnP, Err: moods.err})
 	}
 	if d.plan == nil {
@@ -129,16 +133,18 @@ func (p *Probe) moods(ctx context.Context, h *had, gpus []*gpu) moods {
 		states, m.err = p.power.wait(ctx, h)
 	}
 	for _, g := range gpus {
+		state, told := states[g.pnp]
 		switch {
 		case p.o.WakeNVIDIA && g.info.Vendor == vendorWords[vendorNVIDIA]:
-		case g.pnp != "" && states[g.pnp] == PowerD3:
+		case g.pnp != "" && state == PowerD3:
 			m.of[g.info.GPU] = asleep
 			p.wakes(g)
 			p.letGo(g)
-		case g.pnp != "" && g.maySleep() && errors.Is(m.err, errLate):
+		case g.pnp != "" && g.maySleep() && (errors.Is(m.err, errLate) || m.err == nil && !told): // not asked for the one
 			m.of[g.info.GPU] = unsure
 		case p.rests(g):
 			m.of[g.info.GPU] = resting
+			p.letGo(g) // a discovery may have opened it at the same time
 		}
 	}
 	return m
@@ -147,7 +153,7 @@ func (p *Probe) moods(ctx context.Context, h *had, gpus []*gpu) moods {
 // letGo ends the children of libraries that keep a GPU awake.
 func (p *Probe) letGo(g *gpu) {
 	if g.adl != nil {
-		p.o.Sources.ADL.LetGo(g.adl.Index)
+		p.o.Sources.ADL.LetGo(g.adl.Place)
 	}
 	if g.nvml != nil {
 		p.o.Sources.NVML.LetGo(g.address)
@@ -196,7 +202,7 @@ func (p *Probe) questions(gpus []*gpu, m moods) (q questions) {
 			q.targets = append(q.targets, Target{LUID: g.luid, Sensors: is == open, Node: g.coreNode()})
 		}
 		if g.adl != nil && is == open {
-			q.adl = append(q.adl, ADLTarget{g.adl.Index, p.noCounters.Load(), g.maySleep()})
+			q.adl = append(q.adl, ADLTarget{g.adl.Place, p.noCounters.Load(), g.maySleep()})
 		}
 		if g.nvml != nil && is == open {
 			q.nvml = append(q.nvml, NVMLTarget{g.address, g.maySleep()})
@@ -226,7 +232,7 @@ func (d *device) hear(ctx context.Context, m mood) *heard {
 		h.err[byNVML] = errors.Join(h.err[byNVML], h.nvml.Err)
 	}
 	if h.err[byADL] = unasked(g.adl != nil); h.err[byADL] == nil {
-		h.adl, h.err[byADL] = one(ctx, p.adl, &d.had[byADL], func(m map[int32]ADLReading) (ADLReading, bool) { r, ok := m[g.adl.Index]; return r, ok })
+		h.adl, h.err[byADL] = one(ctx, p.adl, &d.had[byADL], func(m map[Place]ADLReading) (ADLReading, bool) { r, ok := m[g.adl.Place]; return r, ok })
 		if h.err[byADL] = errors.Join(h.err[byADL], h.adl.Err); h.err[byADL] == nil {
 			h.err[byADL] = adlError(h.adl.Result)
 		}

@@ -76,4 +76,6 @@ func within(t testing.TB, d time.Duration) context.Context {
 // The two cards of the tests of ADL, as a child is asked for them.
 const firstID, secondID = "1 at 0000:03:00.0", "4 at 0000:04:00.0"
 
+var firstPlace, secondPlace = Place{3, 0, 0}, Place{4, 0, 0}
+
 func never(Place) bool { return false }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"gpu_exporter/collector"
 	"gpu_exporter/collector/nvml"
 	"gpu_exporter/collector/worker"
 )
@@ -13,9 +15,15 @@ import (
 type nvmlChildren struct {
 	*nvml.Fleet
 	there func() bool // the library is on this system: else no child is started
+
+	none  error     // nobody knows a GPU of NVIDIA, nor did NVML
+	until time.Time // and is not asked again before
 }
 
-var _ NVML = nvmlChildren{}
+// nvmlPause is how long it stands that a library which a driver left behind knows no GPU.
+const nvmlPause = 5 * time.Minute
+
+var _ NVML = (*nvmlChildren)(nil)
 
 func nvmlTargets(targets []NVMLTarget) (list []nvml.Target) {
 	for _, t := range targets {
@@ -25,13 +33,20 @@ func nvmlTargets(targets []NVMLTarget) (list []nvml.Target) {
 }
 
 // Devices implements NVML.
-func (n nvmlChildren) Devices(ctx context.Context, targets []NVMLTarget) (list []NVMLDevice, err error) {
+func (n *nvmlChildren) Devices(ctx context.Context, targets []NVMLTarget) (list []NVMLDevice, err error) {
 	if !n.there() {
 		return nil, ErrUnsupported
 	}
+	if targets == nil && time.Now().Before(n.until) {
+		return nil, n.none
+	}
 	ids, err := n.Fleet.Devices(ctx, nvmlTargets(targets))
+	err = nvmlError(err)
+	if targets == nil && len(ids) == 0 && (err == nil || errors.Is(err, ErrUnsupported)) {
+		n.none, n.until = err, time.Now().Add(nvmlPause)
+	}
 	if err != nil {
-		return nil, nvmlError(err)
+		return nil, err
 	}
 	for _, id := range ids {
 		i, err := id.Info()
@@ -46,7 +61,7 @@ func (n nvmlChildren) Devices(ctx context.Context, targets []NVMLTarget) (list [
 }
 
 // Read implements NVML.
-func (n nvmlChildren) Read(ctx context.Context, targets []NVMLTarget) ([]NVMLReading, error) {
+func (n *nvmlChildren) Read(ctx context.Context, targets []NVMLTarget) ([]NVMLReading, error) {
 	list := make([]NVMLReading, len(targets))
 	for i, r := range n.Fleet.Read(ctx, nvmlTargets(targets)) {
 		list[i] = NVMLReading{Err: nvmlError(r.Err), Samples: r.Samples, Failures: r.Failures, Rejected: r.Rejected}
@@ -55,17 +70,19 @@ func (n nvmlChildren) Read(ctx context.Context, targets []NVMLTarget) ([]NVMLRea
 }
 
 // LetGo implements NVML.
-func (n nvmlChildren) LetGo(a Address) { n.Fleet.LetGo(string(a)) }
+func (n *nvmlChildren) LetGo(a Address) { n.Fleet.LetGo(string(a)) }
 
 // nvmlError is an error of a Fleet as one of a source.
 func nvmlError(err error) error {
-	for _, late := range []error{worker.ErrHung, worker.ErrOpening, context.DeadlineExceeded} {
-		if errors.Is(err, late) {
-			return fmt.Errorf("%w: %w", errLate, err)
-		}
-	}
-	if errors.Is(err, nvml.ErrMissing) {
+	switch {
+	case err == nil, errors.Is(err, collector.ErrGone), errors.Is(err, worker.ErrRefused):
+		return err
+	case errors.Is(err, nvml.ErrMissing):
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+	case errors.Is(err, worker.ErrOpening): // that is no fault, and over soon, or it hangs
+		return fmt.Errorf("%w: %w", errUnasked, err)
+	case errors.Is(err, worker.ErrHung), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", errLate, err)
 	}
-	return err
+	return fmt.Errorf("%w: %w", errChild, err)
 }

@@ -45,7 +45,9 @@ func newNVMLLibrary() *nvml.Library {
 }
 
 // newNVML is NVML through children, which the options say how to start.
-func newNVML(o worker.PoolOptions) NVML { return nvmlChildren{nvml.NewFleet(o), nvmlIsThere} }
+func newNVML(o worker.PoolOptions) NVML {
+	return &nvmlChildren{Fleet: nvml.NewFleet(o), there: nvmlIsThere}
+}
 
 // nvmlIsThere says whether a driver has brought the library. It is not loaded here.
 func nvmlIsThere() bool {

@@ -78,7 +78,7 @@ func (o oldDLL) Find(symbol string) uintptr {
 type site struct {
 	t    testing.TB
 	feed string // the file of it, which a child reads when it starts
-	nvmlChildren
+	*nvmlChildren
 
 	o worker.PoolOptions
 
@@ -97,7 +97,7 @@ func newSite(t testing.TB, feed string, set ...func(*worker.PoolOptions)) *site 
 		f(&o)
 	}
 	s.o = o
-	s.nvmlChildren = nvmlChildren{nvml.NewFleet(o), func() bool { return true }}
+	s.nvmlChildren = &nvmlChildren{Fleet: nvml.NewFleet(o), there: func() bool { return true }}
 	t.Cleanup(s.Close)
 	return s
 }
@@ -106,7 +106,7 @@ func newSite(t testing.TB, feed string, set ...func(*worker.PoolOptions)) *site 
 func (s *site) another() *site {
 	n := &site{t: s.t, feed: s.feed, o: s.o, restarts: map[worker.Reason]int{}}
 	n.o.Restarted = n.count
-	n.nvmlChildren = nvmlChildren{nvml.NewFleet(n.o), s.there}
+	n.nvmlChildren = &nvmlChildren{Fleet: nvml.NewFleet(n.o), there: s.there}
 	return n
 }
 

@@ -209,7 +209,8 @@ func (p *plan) judge(r *collector.Reading, t teller, err error) {
 	case !p.worked[t] && !errors.Is(err, errLate) && !errors.Is(err, errChild) && !errors.Is(err, errUnasked):
 		return // it never had anything to tell of this GPU
 	case p.worked[t] && errors.Is(err, errUnasked):
-		return // that is no failure, however long it lasts
+		p.failing[t] = time.Time{} // that is no failure, however long it lasts
+		return
 	case !errors.Is(err, errUnasked):
 		r.Fail(collector.Failure{Kind: kindOf(err), Source: tellerNames[t], Err: err})
 	}

@@ -54,7 +54,7 @@ type Probe struct {
 	power  *source[[]string, map[string]PowerState]
 	d3dkmt *source[[]Target, map[LUID]AdapterReading]
 	pdh    *source[struct{}, *pdhAnswer]
-	adl    *source[[]ADLTarget, map[int32]ADLReading]
+	adl    *source[[]ADLTarget, map[Place]ADLReading]
 	nvml   *source[[]NVMLTarget, map[Address]NVMLReading]
 
 	counters   pdhReader   // of whoever has pdh's lane
@@ -161,9 +161,9 @@ func (p *Probe) wire() {
 		return byKey(mapped(targets, func(t Target) LUID { return t.LUID }), readings, err)
 	})
 	p.pdh = newSource(rest, counters, s.PDH != nil, func(context.Context, struct{}) (*pdhAnswer, error) { return p.collect() })
-	p.adl = newSource(rest, amd, s.ADL != nil, func(ctx context.Context, targets []ADLTarget) (map[int32]ADLReading, error) {
+	p.adl = newSource(rest, amd, s.ADL != nil, func(ctx context.Context, targets []ADLTarget) (map[Place]ADLReading, error) {
 		readings, err := s.ADL.Read(ctx, targets)
-		return byKey(mapped(targets, func(t ADLTarget) int32 { return t.Index }), readings, err)
+		return byKey(mapped(targets, func(t ADLTarget) Place { return t.Place }), readings, err)
 	})
 	p.nvml = newSource(rest, nvidia, s.NVML != nil, func(ctx context.Context, targets []NVMLTarget) (map[Address]NVMLReading, error) {
 		readings, err := s.NVML.Read(ctx, targets)
@@ -343,7 +343,8 @@ func (p *Probe) libraries(ctx context.Context, f *facts, said map[string]error, 
 	maySleep, quiet := map[Place]bool{}, false
 	unlisted := map[Address]bool{} // AMD's that ADL did not list
 	var targets []NVMLTarget
-	left := map[Address]bool{} // NVIDIA's that are not asked about
+	left := map[Address]bool{}   // NVIDIA's that are not asked about
+	listed := map[Address]bool{} // and those that somebody else lists
 	for _, g := range gpus {
 		switch m := moods.of[g.info.GPU]; {
 		case g.info.Vendor == vendorWords[vendorAMD]:
@@ -358,11 +359,16 @@ func (p *Probe) libraries(ctx context.Context, f *facts, said map[string]error, 
 			left[g.address] = true
 		case g.info.Vendor == vendorWords[vendorNVIDIA] && g.address != "":
 			targets = append(targets, NVMLTarget{g.address, g.maySleep()})
+			listed[g.address] = g.nvml == nil || g.listed != g.nvml.Source
 		}
 	}
+	// Where D3DKMT or the devices are not known for once, nobody says who sleeps: then nobody else is asked about.
+	known := func(source string) bool { return said[source] == nil || errors.Is(said[source], ErrUnsupported) }
+	sure := known(sourceD3DKMT) && known(sourcePnP)
 	for _, d := range f.present { // those that drive no display are told by nobody else
-		if a := d.Place.address(); isGPUOfNVIDIA(d) && !left[a] && !slices.ContainsFunc(targets, func(t NVMLTarget) bool { return t.Address == a }) {
+		if a := d.Place.address(); sure && isGPUOfNVIDIA(d) && !left[a] && !slices.ContainsFunc(targets, func(t NVMLTarget) bool { return t.Address == a }) {
 			targets = append(targets, NVMLTarget{Address: a})
+			listed[a] = true
 		}
 	}
 	var adlList func() ([]ADLAdapter, error)
@@ -373,12 +379,12 @@ func (p *Probe) libraries(ctx context.Context, f *facts, said map[string]error, 
 		p.unlisted = unlisted
 		adlList = p.adlList.later(ctx, maySleep)
 	}
-	if len(targets) > 0 || len(left) == 0 {
+	if len(targets) > 0 || sure && len(left) == 0 {
 		list, err := p.nvmlList.later(ctx, targets)()
 		if note(sourceNVML, err); err == nil || errors.Is(err, ErrUnsupported) {
 			// One that hangs, or is opened anew, is read by NVML all the same.
 			stays := func(a Address) bool {
-				return left[a] || err == nil && slices.ContainsFunc(targets, func(t NVMLTarget) bool { return t.Address == a }) &&
+				return left[a] || err == nil && listed[a] &&
 					!slices.ContainsFunc(list, func(n NVMLDevice) bool { return shortAddress(n.Address) == a })
 			}
 			for _, n := range f.nvml {
@@ -395,7 +401,7 @@ func (p *Probe) libraries(ctx context.Context, f *facts, said map[string]error, 
 	}
 	if p.late++; !errors.Is(said[sourceADL], errLate) && !errors.Is(said[sourceNVML], errLate) {
 		p.late = 0
-	} else if p.late <= lateTries { // it is being loaded, or a GPU is opened: that may be over long before the next rescan
+	} else if p.late <= lateTries { // it is being loaded: that may be over long before the next rescan
 		time.AfterFunc(latePause<<p.late, p.rescan)
 	}
 }

@@ -496,8 +496,8 @@ func (a recordedADL) Adapters(context.Context, func(Place) bool) ([]ADLAdapter, 
 	return call(a.h, sourceADL+" list", func() ([]ADLAdapter, error) { return a.h.entries, nil })
 }
 
-func (a recordedADL) LetGo(index int32) {
-	a.h.change(func() { a.h.letGo = append(a.h.letGo, fmt.Sprint(index)) })
+func (a recordedADL) LetGo(at Place) {
+	a.h.change(func() { a.h.letGo = append(a.h.letGo, string(at.address())) })
 }
 
 func (a recordedADL) Renew() { a.h.change(func() { a.h.renewed++ }) }
@@ -506,7 +506,8 @@ func (a recordedADL) Close() {}
 func (a recordedADL) Read(_ context.Context, targets []ADLTarget) ([]ADLReading, error) {
 	return call(a.h, sourceADL, func() (list []ADLReading, err error) {
 		for _, target := range targets {
-			r := a.h.sensors[target.Index]
+			i := slices.IndexFunc(a.h.entries, func(e ADLAdapter) bool { return e.isGPU() && e.Place == target.Place })
+			r := a.h.sensors[a.h.entries[i].Index]
 			a.h.usage = a.h.usage || target.Usage
 			if !target.Usage {
 				r.Usage = nil

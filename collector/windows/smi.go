@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/nvml"
@@ -24,12 +25,15 @@ type smiReader struct {
 	close    func()
 	may      atomic.Pointer[map[string]bool] // the GPUs that may be asked about, all of them awake
 
-	cards map[Address]*smiCard // of whoever calls Devices or Read
+	// Of whoever calls Devices or Read.
+	path  string
+	cards map[Address]*smiCard
 }
 
 // smiCard is a GPU and what the last document said of it.
 type smiCard struct {
 	reader *nvml.CardReader
+	away   time.Time // when it was left alone last
 	seq    uint64
 	r      collector.Reading
 	said   NVMLReading
@@ -56,11 +60,10 @@ func newSMIReader(locate func(seen bool) string, firmware bool, o smi.Options, t
 
 // Devices implements NVML.
 func (s *smiReader) Devices(ctx context.Context, targets []NVMLTarget) (list []NVMLDevice, err error) {
-	path := s.locate(len(targets) > 0)
-	if path == "" {
+	if s.path = s.locate(len(targets) > 0); s.path == "" {
 		return nil, fmt.Errorf("nvidia-smi: %w", ErrUnsupported)
 	}
-	s.caller.Serve(path, s.serve(targets))
+	s.serve(targets)
 	last, _ := s.caller.Latest(ctx)
 	switch {
 	case last.Silent:
@@ -80,20 +83,24 @@ func (s *smiReader) Devices(ctx context.Context, targets []NVMLTarget) (list []N
 }
 
 // serve notes who may be asked about.
-func (s *smiReader) serve(targets []NVMLTarget) (gpus []string) {
+func (s *smiReader) serve(targets []NVMLTarget) {
 	may := map[string]bool{}
+	var gpus []string
 	for _, t := range targets {
 		may[string(t.Address)] = true
 		gpus = append(gpus, string(t.Address))
 	}
+	for at, c := range s.cards {
+		if !may[string(at)] {
+			c.away = time.Now()
+		}
+	}
 	s.may.Store(&may)
-	return gpus
+	s.caller.Serve(s.path, gpus)
 }
 
-// errOld: the last document is too old to be shown.
-var errOld = errors.New("its last answer is too old")
-
-// Read implements NVML. It never waits for nvidia-smi but the first time.
+// Read implements NVML. It never waits for nvidia-smi but the first time. What was said of a GPU before it slept, or was
+// left alone, is not said again.
 func (s *smiReader) Read(ctx context.Context, targets []NVMLTarget) ([]NVMLReading, error) {
 	s.serve(targets)
 	last, good := s.caller.Latest(ctx)
@@ -102,12 +109,10 @@ func (s *smiReader) Read(ctx context.Context, targets []NVMLTarget) ([]NVMLReadi
 		switch {
 		case last.Late:
 			list[i].Err = errLate
-		case last.Seq == 0, !last.About(string(t.Address)):
+		case last.Seq == 0, last.Err == nil && last.Old(good), !last.About(string(t.Address)), last.At.Before(s.card(t.Address).away):
 			list[i].Err = errUnasked // its turn comes with the next call
 		case last.Err != nil:
 			list[i].Err = last.Err
-		case last.Old(good):
-			list[i].Err = errOld
 		default:
 			list[i] = s.card(t.Address).read(last, t.Address)
 		}
@@ -124,7 +129,8 @@ func (s *smiReader) card(at Address) *smiCard {
 	return c
 }
 
-// read is what a document says of a GPU. What is said again is counted once.
+// read is what a document says of a GPU. Values out of bounds are counted once; what failed has the GPU be partial until
+// the next document.
 func (c *smiCard) read(last smi.Result, at Address) NVMLReading {
 	if c.seq == last.Seq {
 		c.said.Rejected = nil

@@ -82,7 +82,7 @@ type ADL interface {
 	// Renew ends the children, whose list is as old as they are. It does not wait.
 	Renew()
 	// LetGo ends the child that keeps a GPU awake which may sleep, as soon as it is not busy. It does not wait.
-	LetGo(index int32)
+	LetGo(at Place)
 	// Close ends all children.
 	Close()
 }

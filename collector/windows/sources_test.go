@@ -245,6 +245,41 @@ func TestASeriesStaysWithItsSource(t *testing.T) {
 	}
 }
 
+// Sleep is no failure: a library that was late before it and is late after it has not failed meanwhile.
+func TestASeriesStaysWithItsSourceThroughSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := laptop(t)
+		g := gated(h)
+		g.look(goodGPU)
+		g.hang(sourceADL)
+		g.look(goodGPU)
+		power := func(s PowerState) { h.change(func() { h.adapters[0].PowerState = s }) }
+		power(PowerD3)
+		g.look(goodGPU)
+		time.Sleep(time.Hour)
+		power(PowerD0)
+		g.look(goodGPU)
+		g.release(sourceADL)
+		g.look(goodGPU)
+		want(t, samples(g.look(goodGPU), "gpu_temperature"), `gpu_temperature_celsius{sensor="edge"} 50`)
+	})
+}
+
+// Where nobody tells in time who is there and who sleeps, NVML is not asked about all GPUs: that would wake them.
+func TestNVMLIsNotAskedAboutAllWhileTheListIsLate(t *testing.T) {
+	for _, source := range []string{sourceD3DKMT + " list", sourcePnP + " list"} {
+		synctest.Test(t, func(t *testing.T) {
+			h := laptop(t)
+			h.entries, h.nvml = nil, []NVMLDevice{{Address: goodGPU, Source: "nvml"}}
+			g := gated(h, func(g *gates) { g.hang(source) })
+			if n := g.calls(sourceNVML + " list"); n > 0 {
+				t.Errorf("%s is late, and NVML was asked %d times", source, n)
+			}
+			g.release(source)
+		})
+	}
+}
+
 // laptop is a host whose discrete GPU may sleep.
 func laptop(t testing.TB) *host {
 	h := withNodes(pair(t))
@@ -299,7 +334,7 @@ func TestAnIdleGPUIsLetGo(t *testing.T) {
 		source, id string
 		prepare    func(h *host, load float64)
 	}{
-		"ADL": {sourceADL, "0", func(h *host, load float64) {
+		"ADL": {sourceADL, goodGPU, func(h *host, load float64) {
 			h.sensors[0] = ADLReading{PMLog: logOf(map[int]int32{8: 50, 19: int32(load * 100)})}
 		}},
 		"NVML": {sourceNVML, goodGPU, func(h *host, load float64) {

@@ -48,8 +48,10 @@ type Pool struct {
 type slot struct {
 	id     string
 	state  slotState
-	began  time.Time // when it began to be opened; zero: it has not yet
-	opened []byte    // what was said when it was
+	began  time.Time     // when it began to be opened; zero: it has not yet
+	opened []byte        // what was said when it was
+	groups uint16        // what it was read for last
+	budget time.Duration // and how long that might take; 0: for ever
 
 	// Of one that hangs.
 	times int       // in a row
@@ -170,8 +172,12 @@ func (p *Pool) Read(ctx context.Context, asks []Ask, take func(ask int, group ui
 	if end, limited := ctx.Deadline(); limited && time.Until(end) < end.Sub(begun)/4 {
 		return fail(ErrOpening) // what is left is too little for anybody to be blamed
 	}
+	left := time.Duration(0)
+	if end, limited := ctx.Deadline(); limited {
+		left = time.Until(end)
+	}
 	p.cycle++
-	r := reading{p: p, take: take, waits: map[uint16]int{}}
+	r := reading{p: p, take: take, waits: map[uint16]int{}, groups: map[uint16]uint8{}}
 	var requests []Frame
 	for i, s := range slots {
 		switch s.state {
@@ -183,6 +189,7 @@ func (p *Pool) Read(ctx context.Context, asks []Ask, take func(ask int, group ui
 			}
 			requests = append(requests, Frame{frameRead, m.append(nil)})
 			r.waits[n] = i
+			s.groups, s.budget = asks[i].Groups, left
 		case hung:
 			errs[i] = ErrHung
 		case refused:
@@ -204,9 +211,9 @@ func (p *Pool) Read(ctx context.Context, asks []Ask, take func(ask int, group ui
 			p.alone = true
 		case !r.began:
 		case errors.Is(err, context.DeadlineExceeded):
-			p.accuse(&r, slots, len(r.waits) == 1)
+			p.accuse(&r, slots, len(r.waits) == 1, left)
 		case errors.Is(err, errEnded) && asked > 1: // one that is alone makes nobody suffer: the back-off is enough
-			p.accuse(&r, slots, false)
+			p.accuse(&r, slots, false, 0)
 		}
 		return errs
 	}
@@ -257,6 +264,9 @@ func (p *Pool) take(ctx context.Context) error {
 			return ErrClosed
 		}
 		switch {
+		case p.life.Err() != nil:
+			p.give()
+			return ErrClosed
 		case p.found != nil:
 			return nil
 		case started:
@@ -311,14 +321,15 @@ func (p *Pool) find(ids []string) (list []*slot, err error) {
 // in the other.
 func (p *Pool) open(ctx context.Context, slots []*slot) error {
 	var requests []Frame
-	waits, reads := false, false
+	reads := false
 	for _, s := range slots {
 		if s.state == closed {
 			s.state, s.began = opening, time.Time{}
 			requests = append(requests, Frame{frameOpen, numbered(p.number(s), []byte(s.id))})
 		}
-		waits, reads = waits || s.state == opening, reads || s.state == open
+		reads = reads || s.state == open
 	}
+	waits := slices.ContainsFunc(p.slots, func(s *slot) bool { return s.state == opening })
 	if !waits {
 		return nil
 	}
@@ -367,14 +378,18 @@ func (p *Pool) reset() {
 
 // accuse finds who hangs, or has the child end, among those that did not answer. Unless it is known, they are read one
 // after another the next time: it may be one that holds up the others, since libraries have locks of their own.
-func (p *Pool) accuse(r *reading, slots []*slot, known bool) {
+func (p *Pool) accuse(r *reading, slots []*slot, known bool, budget time.Duration) {
 	if !known && !p.inTurn {
 		p.inTurn = true
 		return
 	}
+	if !known && time.Since(r.at) < budget/2 { // they are many, and not slow because of one: side by side is better
+		p.inTurn = false
+		return
+	}
 	for n, i := range r.waits {
 		if known || n == r.slot {
-			p.hangs(slots[i], "group "+p.o.Group(r.group))
+			p.hangs(slots[i], "group "+p.o.Group(r.groups[n]))
 		}
 	}
 }
@@ -397,8 +412,9 @@ func (p *Pool) retry(slots []*slot) {
 			continue
 		}
 		p.trying = true
+		id, groups, budget := s.id, s.groups, s.budget
 		p.tries.Go(func() {
-			err := p.try(s.id)
+			err := p.try(id, groups, budget)
 			select {
 			case p.lane <- struct{}{}:
 				defer p.give()
@@ -416,8 +432,8 @@ func (p *Pool) retry(slots []*slot) {
 	}
 }
 
-// try reads a GPU in a child of its own.
-func (p *Pool) try(id string) error {
+// try reads a GPU in a child of its own, as it was read when it hung.
+func (p *Pool) try(id string, groups uint16, budget time.Duration) error {
 	ctx, cancel := context.WithTimeout(p.life, p.o.HelloWait+3*p.o.OpenWait)
 	defer cancel()
 	alone := p.o
@@ -425,7 +441,16 @@ func (p *Pool) try(id string) error {
 	own := NewPool(alone)
 	own.s.dying = p.s.dying
 	defer own.Close()
-	return own.Read(ctx, []Ask{{id, 1}}, func(int, uint8, bool, []byte) error { return nil })[0]
+	nothing := func(int, uint8, bool, []byte) error { return nil }
+	if err := own.Read(ctx, []Ask{{id, 0}}, nothing)[0]; err != nil { // which opens it
+		return err
+	}
+	if budget > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, budget)
+		defer cancel()
+	}
+	return own.Read(ctx, []Ask{{id, groups}}, nothing)[0]
 }
 
 // reading is what is waited for in one exchange.
@@ -434,9 +459,10 @@ type reading struct {
 	take  func(ask int, group uint8, list bool, content []byte) error
 	waits map[uint16]int // the asks that are not answered, by slot; nil: a frameWaited is waited for
 	// The last one that began.
-	began bool // there is one
-	slot  uint16
-	group uint8
+	began  bool // there is one
+	slot   uint16
+	at     time.Time
+	groups map[uint16]uint8 // by slot, the last one of each
 }
 
 // frame takes one frame of the child.
@@ -474,7 +500,7 @@ func (r *reading) frame(f Frame) (done bool, err error) {
 	case m.group > 0xff:
 		return false, fmt.Errorf("%w: of group %d", ErrFrame, m.group)
 	case f.Type == frameBegin:
-		r.began, r.slot, r.group = true, m.slot, uint8(m.group)
+		r.began, r.slot, r.at, r.groups[m.slot] = true, m.slot, time.Now(), uint8(m.group)
 		return false, nil
 	}
 	return false, r.take(ask, uint8(m.group), f.Type == frameList, m.rest)

@@ -66,6 +66,10 @@ func (s *shelf) Open(id string) (GPU, any) {
 // Read tells the groups. All but "alone" need the library's lock.
 func (b *book) Read(groups uint16, t *Teller) {
 	for group := range uint8(3) {
+		if b.word == "late" && group == 2 && there(b.file) {
+			t.Begin(group)
+			hang()
+		}
 		if groups>>group&1 == 0 {
 			continue
 		}
@@ -215,6 +219,23 @@ func TestAGPUThatHungIsTriedAgainAlone(t *testing.T) {
 	until(t, "that it hangs", func() bool { return reads(brief(t), p, "a", id)[1] == ErrHung.Error() })
 	behave()
 	well(t, p, "a", id)
+}
+
+// It is tried as it was read: what answers to less hangs all the same.
+func TestAGPUThatHangsInALaterGroupStaysLeftOut(t *testing.T) {
+	var told reasons
+	p, file := pool(t, &told)
+	id := "late " + file
+	well(t, p, id)
+	misbehave(t, file)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_ = reads(ctx, p, id)
+	for range 20 { // while it is tried again and again
+		if said := reads(brief(t), p, "a", id); said[1] != ErrHung.Error() {
+			t.Fatalf("%q", said)
+		}
+	}
 }
 
 func TestACrashCostsACycle(t *testing.T) {
