@@ -2,11 +2,13 @@ package windows
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/collector/nvml"
 )
 
 // teller is a source of readings. Their order is that of trust, but where memory in use is concerned (see plan.read).
@@ -24,8 +26,9 @@ const (
 var tellerNames = [tellers]string{sourceNVML, sourceADL, sourcePDH, sourceD3DKMT, "discovery"}
 
 // mayTell are the quantities that a source is waited for with, when it has not answered yet: no source of less trust may
-// take them meanwhile. NVML may tell all; ADL's engines are told by no other.
+// take them meanwhile. ADL's engines are told by no other.
 var mayTell = [tellers][]collector.QuantityID{
+	byNVML: slices.Collect(maps.Keys(nvml.Tells())),
 	byADL: {collector.Temperature, collector.Clock, collector.FanSpeed, collector.FanDuty, collector.Voltage, collector.Power,
 		collector.Utilization, collector.ThrottleActive, collector.LinkWidth},
 	byPDH: {collector.EngineBusy, collector.EngineUtilization, collector.Utilization, collector.MemoryUsed},
@@ -247,7 +250,7 @@ func (p *plan) awaited(t teller, s *collector.Series) bool {
 		if p.failing[better].IsZero() || p.worked[better] || p.now.Sub(p.failing[better]) >= patience {
 			continue
 		}
-		if better == byNVML || slices.Contains(mayTell[better], s.Q) {
+		if slices.Contains(mayTell[better], s.Q) && !(better == byNVML && slices.Contains(s.Values, "shared")) { // memory of the system
 			return true
 		}
 	}

@@ -280,6 +280,28 @@ func TestNVMLIsNotAskedAboutAllWhileTheListIsLate(t *testing.T) {
 	}
 }
 
+// While NVML has never answered nobody takes its series, but what it does not tell is told by others.
+func TestWhatNVMLDoesNotTellIsToldMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := withNodes(pair(t))
+		h.entries = nil
+		for i := range h.adapters {
+			h.adapters[i].DeviceIDs = &PCIIDs{vendorNVIDIA, 0x220a}
+		}
+		h.nvml = []NVMLDevice{{Address: goodGPU, Source: "nvml"}}
+		h.values = map[Address]NVMLReading{goodGPU: {Err: errChild}}
+		d := gated(h).look(goodGPU)
+		if !d.Up || d.State != collector.StatePartial {
+			t.Errorf("%v, up %v", d.State, d.Up)
+		}
+		want(t, samples(d, "gpu_resets", "gpu_memory", "gpu_engine_busy", "gpu_temperature", "gpu_utilization"), `
+			gpu_engine_busy_seconds_total{engine="graphics"} 1
+			gpu_memory_total_bytes{memory="shared"} 8.589934592e+09
+			gpu_memory_used_bytes{memory="shared"} 1024
+			gpu_resets_total 1`)
+	})
+}
+
 // laptop is a host whose discrete GPU may sleep.
 func laptop(t testing.TB) *host {
 	h := withNodes(pair(t))
