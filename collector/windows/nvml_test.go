@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/nvml"
@@ -32,4 +33,68 @@ func TestErrorsOfNVMLsChildren(t *testing.T) {
 	if err := nvmlError(nil); err != nil {
 		t.Error(err)
 	}
+}
+
+// While NVML has never answered nobody takes its series, but what it does not tell is told by others.
+func TestWhatNVMLDoesNotTellIsToldMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := withNodes(pair(t))
+		h.entries = nil
+		for i := range h.adapters {
+			h.adapters[i].DeviceIDs = &PCIIDs{vendorNVIDIA, 0x220a}
+		}
+		h.nvml = []NVMLDevice{{Address: goodGPU, Source: "nvml"}}
+		h.values = map[Address]NVMLReading{goodGPU: {Err: errChild}}
+		d := gated(h).look(goodGPU)
+		if !d.Up || d.State != collector.StatePartial {
+			t.Errorf("%v, up %v", d.State, d.Up)
+		}
+		want(t, samples(d, "gpu_resets", "gpu_memory", "gpu_engine_busy", "gpu_temperature", "gpu_utilization"), `
+			gpu_engine_busy_seconds_total{engine="graphics"} 1
+			gpu_memory_total_bytes{memory="shared"} 8.589934592e+09
+			gpu_memory_used_bytes{memory="shared"} 1024
+			gpu_resets_total 1`)
+	})
+}
+
+// sampleOf is a sample of a source that has its own series.
+func sampleOf(v float64, q collector.QuantityID, labels ...string) collector.Sample {
+	return collector.Sample{S: &collector.Series{Q: q, Values: labels, Max: 1e12}, V: v}
+}
+
+func TestNVMLFillsAndNamesItsSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := pair(t)
+		h.entries = nil
+		for i := range h.adapters {
+			h.adapters[i].DeviceIDs = &PCIIDs{vendorNVIDIA, 0x220a}
+		}
+		h.present = append(h.present, PnPDevice{`PCI\VEN_10DE&DEV_1DB4&SUBSYS_00000000&REV_A1\4&1&0&0028`, &Place{5, 0, 0}})
+		at := Address("00000000:03:00.0")
+		h.nvml = []NVMLDevice{{Address: at, Source: "nvml", UUID: "GPU-1", Version: "560.94"}, {Address: "00000000:05:00.0", Source: "nvml", Name: "Tesla", PCIID: "10de:1db4"}}
+		h.values = map[Address]NVMLReading{goodGPU: {Samples: []collector.Sample{
+			sampleOf(61, collector.Temperature, "gpu"), sampleOf(5, collector.MemoryTotal, "vram"), sampleOf(4, collector.MemoryUsed, "vram")}}}
+		g := gated(h)
+		d := g.look(goodGPU)
+		if d.Source != "nvml" || d.UUID != "GPU-1" || d.DriverVersion != "560.94" || d.PCIID != "10de:220a" {
+			t.Errorf("%+v", d.Info)
+		}
+		want(t, samples(d, "gpu_temperature", "gpu_memory"), `
+			gpu_temperature_celsius{sensor="gpu"} 61
+			gpu_memory_total_bytes{memory="vram"} 5
+			gpu_memory_total_bytes{memory="shared"} 8.589934592e+09
+			gpu_memory_used_bytes{memory="vram"} 4
+			gpu_memory_used_bytes{memory="shared"} 1024`)
+		alone, err := g.poller.Latest().Find("0000:05:00.0")
+		if err != nil || alone.Name != "Tesla" || alone.Source != "nvml" || alone.PCIID != "10de:1db4" {
+			t.Errorf("the GPU that NVML alone lists: %+v, %v", alone, err)
+		}
+		if other := g.look("0000:04:00.0"); other.Source != probeName || other.State != collector.StateOK {
+			t.Errorf("the GPU that NVML does not list: %+v, %v", other.Info, other.State)
+		}
+		h.change(func() { h.nvml = h.nvml[:1] }) // as when one hangs
+		if g.rescan(); g.look("0000:05:00.0").Source != "nvml" {
+			t.Error("the GPU that NVML lists no more is not its own any more")
+		}
+	})
 }
