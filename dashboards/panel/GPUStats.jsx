@@ -1527,7 +1527,8 @@ const look = `
 .compact-gpu-stats.gpu-stats-root :is(.gpu-stats-card-name b, .gpu-stats-card-label, .gpu-stats-mini small, .gpu-stats-mini i),
 .compact-gpu-stats.gpu-stats-root .gpu-stats-mini + .gpu-stats-mini { display: none; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-minis { display: flex; gap: 6px; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-mini { display: block; font-size: 11px; }
+/* As wide as 100.0%: else the row moves with each reading, and in time the chosen card out of view. */
+.compact-gpu-stats.gpu-stats-root .gpu-stats-mini { display: block; min-width: 48px; font-size: 11px; text-align: right; }
 
 @container gpu-stats (max-width: 270px) {
   .compact-gpu-stats.gpu-stats-root .gpu-stats-title .MuiSvgIcon-root { display: none; }
@@ -1607,10 +1608,15 @@ function Overview({ gpus, shown, choose, table }) {
   const list = useRef(null);
   useEffect(() => {
     // The chosen card into the middle. Not by scrollIntoView, which would scroll the page around as well.
-    const box = list.current.getBoundingClientRect();
-    const card = list.current.querySelector('[aria-pressed=true]')?.getBoundingClientRect() ?? box;
-    list.current.scrollLeft += (card.left + card.right - box.left - box.right) / 2;
-    list.current.scrollTop += (card.top + card.bottom - box.top - box.bottom) / 2;
+    const centre = () => {
+      const box = list.current.getBoundingClientRect();
+      const card = list.current.querySelector('[aria-pressed=true]')?.getBoundingClientRect() ?? box;
+      list.current.scrollLeft += (card.left + card.right - box.left - box.right) / 2;
+      list.current.scrollTop += (card.top + card.bottom - box.top - box.bottom) / 2;
+    };
+    centre();
+    document.fonts?.addEventListener('loadingdone', centre); // it may come late, and all cards before this one grow by it
+    return () => document.fonts?.removeEventListener('loadingdone', centre)
   }, []);
   return (
     <div role="group" aria-label={table.choose_gpu}>

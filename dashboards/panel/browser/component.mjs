@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { Exporter, RESTART, closeFaultless, launch, oneCard, openPage, picture, serveFolder, twoCards, until, viteBuild, work } from './kit.mjs'
+import { Exporter, RESTART, closeFaultless, launch, oneCard, openPage, picture, serveFolder, twoCards, until, viteBuild, within, work } from './kit.mjs'
 
 let browser, application
 before(async () => {
@@ -139,17 +139,33 @@ for (const [name, cell] of [
 ]) {
   on(`of twelve simulated cards the one that is shown is in view, and marked; ${name}`, null, async (exporter) => {
     const page = await openApplication(exporter, { viewport: { width: 1200, height: 1000 } })
+    let sendFont
+    const fontWanted = new Promise((resolve) => page.route('**/*.woff2', (route) => {
+      sendFont = () => route.continue()
+      resolve()
+    }))
     await page.evaluate((props) => window.show(props), { ...cell, baseUrl: exporter.url, gpu: 10 })
     const card = page.locator('[aria-pressed=true]')
     await card.getByText('SIM', { exact: true }).waitFor()
     assert.equal(await card.getByText('SIM', { exact: true }).getAttribute('title'), "Valeurs simulées: aucun GPU réel n'est mesuré")
-    assert.equal(await card.evaluate((e) => {
+    const inView = () => card.evaluate((e) => {
       const box = e.closest('ul').getBoundingClientRect()
       const inBox = ({ left, right, top, bottom }) =>
         left >= box.left - 1 && right <= box.right + 1 && top >= box.top - 1 && bottom <= box.bottom + 1
       const boxes = [e, ...e.querySelectorAll('span')].map((part) => part.getBoundingClientRect())
       return boxes.filter(({ width }) => width > 0).every(inBox)
-    }), true)
+    })
+    await until('it in view, in a font of the system', inView)
+    await within(fontWanted, () => 'the font is not asked for')
+    await sendFont()
+    await page.evaluate(() => document.fonts.ready)
+    await until('it in view, in the font of the panel', inView)
+    // The row does not move with the readings.
+    const place = () => card.evaluate((e) => e.getBoundingClientRect().left)
+    const readings = () => page.locator('[aria-pressed] .gpu-stats-mini:first-child').allInnerTexts()
+    const [placed, read] = [await place(), (await readings()).join()]
+    await until('other readings', readings, (now) => now.join() !== read)
+    assert.equal(await place(), placed)
     assert.equal(await page.evaluate(() => window.scrollY + document.querySelector('.cell').scrollTop), 0)
     await picture(page, `twelve-${cell.width}`)
     await closeFaultless(page)

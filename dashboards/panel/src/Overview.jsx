@@ -24,10 +24,15 @@ export function Overview({ gpus, shown, choose, table }) {
   const list = useRef(null)
   useEffect(() => {
     // The chosen card into the middle. Not by scrollIntoView, which would scroll the page around as well.
-    const box = list.current.getBoundingClientRect()
-    const card = list.current.querySelector('[aria-pressed=true]')?.getBoundingClientRect() ?? box
-    list.current.scrollLeft += (card.left + card.right - box.left - box.right) / 2
-    list.current.scrollTop += (card.top + card.bottom - box.top - box.bottom) / 2
+    const centre = () => {
+      const box = list.current.getBoundingClientRect()
+      const card = list.current.querySelector('[aria-pressed=true]')?.getBoundingClientRect() ?? box
+      list.current.scrollLeft += (card.left + card.right - box.left - box.right) / 2
+      list.current.scrollTop += (card.top + card.bottom - box.top - box.bottom) / 2
+    }
+    centre()
+    document.fonts?.addEventListener('loadingdone', centre) // it may come late, and all cards before this one grow by it
+    return () => document.fonts?.removeEventListener('loadingdone', centre)
   }, [])
   return (
     <div role="group" aria-label={table.choose_gpu}>

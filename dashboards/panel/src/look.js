@@ -338,7 +338,8 @@ export const look = `
 .compact-gpu-stats.gpu-stats-root :is(.gpu-stats-card-name b, .gpu-stats-card-label, .gpu-stats-mini small, .gpu-stats-mini i),
 .compact-gpu-stats.gpu-stats-root .gpu-stats-mini + .gpu-stats-mini { display: none; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-minis { display: flex; gap: 6px; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-mini { display: block; font-size: 11px; }
+/* As wide as 100.0%: else the row moves with each reading, and in time the chosen card out of view. */
+.compact-gpu-stats.gpu-stats-root .gpu-stats-mini { display: block; min-width: 48px; font-size: 11px; text-align: right; }
 
 @container gpu-stats (max-width: 270px) {
   .compact-gpu-stats.gpu-stats-root .gpu-stats-title .MuiSvgIcon-root { display: none; }
