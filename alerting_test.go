@@ -21,6 +21,7 @@ import (
 	"go.yaml.in/yaml/v2"
 
 	"gpu_exporter/collector/simulation"
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 	"gpu_exporter/internal/stack"
 )
@@ -30,24 +31,7 @@ const (
 	host      = "gpuhost"
 	suspended = "0000:c1:00.0" // the card of the case `asleep`
 	shipped   = "alerts/alertmanager/alertmanager.yml"
-
-	// alertPatience is how long a message may take: the longest wait of the rules that are used here, keep_firing_for of
-	// GpuLost, is 20 s now, and a group may wait 10 s before and after. The rest is for a busy machine.
-	alertPatience = 2 * time.Minute
 )
-
-func waitFor(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	pause := time.NewTicker(100 * time.Millisecond)
-	defer pause.Stop()
-	for end := time.After(alertPatience); !holds(); {
-		select {
-		case <-pause.C:
-		case <-end:
-			t.Fatalf("not seen: %s", what)
-		}
-	}
-}
 
 // yamlMap is a part of a configuration.
 type yamlMap = map[any]any
@@ -300,7 +284,7 @@ func alertsArrive(t *testing.T, o stack.Options) {
 		"--collector.simulation=on", "--simulation.profile=hot", "--simulation.seed="+fmt.Sprint(hotSeed(t)))
 	s := startStack(t, o)
 	for _, gpu := range []string{state(first, "ok"), state(second, "ok"), state(suspended, "asleep"), state("sim:0", "ok")} {
-		waitFor(t, "in Prometheus: "+gpu, func() bool { v, _ := query(t, s, gpu); return v == 1 })
+		await.Until(t, "in Prometheus: "+gpu, func() bool { v, _ := query(t, s, gpu); return v == 1 })
 	}
 
 	overwrite(t, temperature, "85000")
@@ -321,12 +305,12 @@ func alertsArrive(t *testing.T, o stack.Options) {
 		"GpuLost " + second:                "active",
 	}
 	var all []known
-	waitFor(t, "the critical alert inhibits the others of its quantity", func() bool {
+	await.Until(t, "the critical alert inhibits the others of its quantity", func() bool {
 		all = knownAlerts(t, s)
 		return states(all)["GpuTemperatureAttention "+first] == "suppressed" && states(all)["GpuTemperatureHigh "+first] == "suppressed"
 	})
 	// The one that is made up was hot for long enough to alarm everybody, had it been real.
-	waitFor(t, "a simulated GPU above 95 °C for 20 s", func() bool {
+	await.Until(t, "a simulated GPU above 95 °C for 20 s", func() bool {
 		v, _ := query(t, s, `min_over_time(gpu:temperature_celsius:primary{source="simulation"}[20s])`)
 		return v > 95
 	})
@@ -406,7 +390,7 @@ func TestQuietHoursHoldWarningsBack(t *testing.T) {
 		t.Fatal(answer.Status)
 	}
 	p.arrives(t, "the critical alert", func(m message) bool { return strings.HasPrefix(m.title, "[CRITICAL] ") && m.says("Bycritical: ", nil) })
-	waitFor(t, "a notification held back", func() bool {
+	await.Until(t, "a notification held back", func() bool {
 		return sum(t, s, "alertmanager_notifications_suppressed_total", `reason="mute_time_interval"`) > 0
 	})
 	for _, m := range p.messages() {

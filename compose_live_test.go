@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"gpu_exporter/internal/await"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -175,7 +176,7 @@ func instancesAreHosts(t *testing.T, prometheus string) {
 		"http://alertmanager:9093/metrics":      "this-host alertmanager ",
 	}
 	got := map[string]string{}
-	eventually(t, "Prometheus knows its targets", func() bool {
+	await.Until(t, "Prometheus knows its targets", func() bool {
 		answer, err := http.Get(prometheus + "/api/v1/targets?state=active")
 		if err != nil {
 			t.Fatal(err)

@@ -25,6 +25,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -346,15 +347,7 @@ func (c *container) warnings() (lines []string) {
 // untilItLogs waits for a part of the log.
 func (c *container) untilItLogs(t *testing.T, part string) {
 	t.Helper()
-	pause := time.NewTicker(200 * time.Millisecond)
-	defer pause.Stop()
-	for late := time.After(2 * patience); !strings.Contains(c.logs(), part); {
-		select {
-		case <-pause.C:
-		case <-late:
-			t.Fatalf("not logged: %s", part)
-		}
-	}
+	await.Until(t, "in the log: "+part, func() bool { return strings.Contains(c.logs(), part) }, c.logs)
 }
 
 // inspect is what podman says of the container, by a template.

@@ -16,12 +16,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -221,7 +221,7 @@ func (s *subject) reading(t *testing.T) *reading {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen == nil {
-		await(t, "the same reading on all routes", func() bool {
+		await.Until(t, "the same reading on all routes", func() bool {
 			r, same := s.look(t)
 			if same {
 				s.seen = r
@@ -249,20 +249,6 @@ func (s *subject) look(t *testing.T) (r *reading, same bool) {
 	r.bodies["/gpus"] = s.get(t, "/gpus")
 	r.object = gpuIn(t, r.bodies["/gpus"], s.gpu)
 	return r, same && math.Abs(numberAt(t, r.object, "timestamp")-at) < 0.001
-}
-
-// await waits for what is asked for again and again.
-func await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	pause := time.NewTicker(50 * time.Millisecond)
-	defer pause.Stop()
-	for end := time.After(patience); !holds(); {
-		select {
-		case <-pause.C:
-		case <-end:
-			t.Fatalf("not seen: %s", what)
-		}
-	}
 }
 
 // gpuIn is the object of a GPU in a body of /gpus.

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -401,7 +402,7 @@ func neverRead(t *testing.T, s *subject) {
 func lastLook(t *testing.T, s *subject) {
 	at := func() float64 { return numberAt(t, gpuIn(t, s.get(t, "/gpus"), s.gpu), "timestamp") }
 	begun := at()
-	await(t, "a later look", func() bool { return at() > begun })
+	await.Until(t, "a later look", func() bool { return at() > begun })
 }
 
 // goneShowsNoValues, but who it was, until it is forgotten.
@@ -410,7 +411,7 @@ func goneShowsNoValues(t *testing.T, _ *subject) {
 	last := numberAt(t, gpuIn(t, c.get(t, "/gpus"), first), "timestamp")
 	move(t, c.card, c.away)
 	var object string
-	await(t, "the card gone", func() bool {
+	await.Until(t, "the card gone", func() bool {
 		object = gpuIn(t, c.get(t, "/gpus"), first)
 		return tokenAt(t, object, "state") == `"gone"`
 	})
@@ -418,7 +419,7 @@ func goneShowsNoValues(t *testing.T, _ *subject) {
 	if at := numberAt(t, object, "timestamp"); at < last {
 		t.Errorf("the last reading was of %f, %f is told", last, at)
 	}
-	await(t, "that it is forgotten", func() bool { return len(gpusIn(t, c.get(t, "/gpus"))) == 0 })
+	await.Until(t, "that it is forgotten", func() bool { return len(gpusIn(t, c.get(t, "/gpus"))) == 0 })
 }
 
 // byIndex: one object for each GPU that gpu_info has, in the order of index.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -30,7 +31,7 @@ func times(t *testing.T, body string) (list []float64) {
 // recorded waits until some of the past is there.
 func recorded(t *testing.T, s *subject) (body string) {
 	t.Helper()
-	await(t, "three recorded readings", func() bool {
+	await.Until(t, "three recorded readings", func() bool {
 		body = s.get(t, "/gpu/history")
 		return len(times(t, body)) >= 3
 	})

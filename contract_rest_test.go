@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"gpu_exporter/internal/await"
 	"math"
 	"net/http"
 	"regexp"
@@ -252,7 +253,7 @@ func everyKeyThere(t *testing.T, s *subject) {
 // latest asks until a newer reading comes; until then the answers are equal.
 func latest(t *testing.T, s *subject) {
 	first := s.get(t, "/gpu/stats")
-	await(t, "a new reading", func() bool {
+	await.Until(t, "a new reading", func() bool {
 		next := s.get(t, "/gpu/stats")
 		if next != first && numberAt(t, next, "timestamp") <= numberAt(t, first, "timestamp") {
 			t.Errorf("after %s came %s", first, next)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -25,7 +26,7 @@ func (s *subject) handshakeOf(path string, dialer websocket.Dialer, header ...st
 	for pair := range slices.Chunk(header, 2) {
 		h.Add(pair[0], pair[1])
 	}
-	dialer.HandshakeTimeout = patience
+	dialer.HandshakeTimeout = await.Patience
 	return dialer.Dial("ws://"+s.host()+path, h)
 }
 
@@ -37,7 +38,7 @@ func (s *subject) connect(t *testing.T, path string, header ...string) *websocke
 		t.Fatalf("%s %v: %v", path, header, err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -147,7 +148,7 @@ func deflates(t *testing.T, s *subject) {
 			if got := strings.HasPrefix(a.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate"); got != offered {
 				t.Errorf("%s: permessage-deflate offered: %v, taken: %v", path, offered, got)
 			}
-			if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			if err := c.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
 				t.Fatal(err)
 			}
 			s.frame(t, c, path)
@@ -319,7 +320,7 @@ func tooMany(t *testing.T, _ *subject) {
 	}
 	one.Close()
 	s.until(t, "a free place", func(m hwcase.Samples) bool { return m["gpu_exporter_websocket_clients"] == 1 })
-	await(t, "that the place is taken again", func() bool { // it is free when the connection has ended, a little later
+	await.Until(t, "that the place is taken again", func() bool { // it is free when the connection has ended, a little later
 		c, _, err := s.handshakeOf("/ws/gpu-stats", websocket.Dialer{})
 		if err != nil {
 			return false
@@ -497,7 +498,7 @@ func hundredClients(t *testing.T, _ *subject) {
 			continue // never reads
 		}
 		reading.Go(func() {
-			if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			if err := c.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
 				t.Error(err)
 				return
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -33,7 +34,7 @@ func (w warm) shows(t *testing.T, file, text, key string) (value, body string) {
 	overwrite(t, filepath.Join(w.hwmon, file), text)
 	last, newer := float64(time.Now().UnixMicro())/1e6, 0
 	// The cycle that runs may have read the file before; the one that begins after it has not.
-	await(t, "a reading of "+text, func() bool {
+	await.Until(t, "a reading of "+text, func() bool {
 		body = w.get(t, "/gpu/stats")
 		if at := numberAt(t, body, "timestamp"); at > last {
 			last = at

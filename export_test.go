@@ -19,6 +19,7 @@ import (
 
 	"gpu_exporter/collector"
 	"gpu_exporter/compat"
+	"gpu_exporter/internal/await"
 )
 
 // fakePast is a store with two GPUs, which a running exporter may have too.
@@ -377,7 +378,7 @@ func TestExportOfARealFile(t *testing.T) {
 	if err := file.Append(want.entries); err != nil {
 		t.Fatal(err)
 	}
-	for late := time.Now().Add(patience); ; {
+	for late := time.Now().Add(await.Patience); ; {
 		r, err := compat.OpenReadOnly(folder)
 		if errors.Is(err, compat.ErrLocked) {
 			break

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/faultfs"
 	"gpu_exporter/internal/hwcase"
 )
@@ -318,15 +319,7 @@ func TestDescriptorsUsedUp(t *testing.T) {
 	}
 	until := func(what string, holds func(hwcase.Samples) bool) {
 		t.Helper()
-		pause := time.NewTicker(50 * time.Millisecond)
-		defer pause.Stop()
-		for end := time.After(patience); !holds(scrape()); {
-			select {
-			case <-pause.C:
-			case <-end:
-				t.Fatalf("not seen: %s: %v\n%s", what, scrape(), s.logged())
-			}
-		}
+		await.Until(t, what, func() bool { return holds(scrape()) }, func() string { return fmt.Sprint(scrape()) }, s.logged)
 	}
 	well := func(m hwcase.Samples) bool {
 		return m[state(first, "ok")] == 1 && m[state(second, "ok")] == 1 && m[edge(second)] != 0

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -110,7 +111,7 @@ func TestLivePrometheusGetsEverySeries(t *testing.T) {
 	}
 	p := startPrometheus(t, config)
 	for job := range protocols {
-		eventually(t, "two targets of job "+job, func() bool {
+		await.Until(t, "two targets of job "+job, func() bool {
 			return p.query(t, fmt.Sprintf("sum(up{job=%q})", job))[""] == float64(len(cases))
 		})
 		for _, c := range cases {
@@ -157,11 +158,11 @@ func TestLiveRestartIsNoIncreaseOfEnergy(t *testing.T) {
 		}
 		return -1
 	}
-	eventually(t, "three scrapes", func() bool { return one(scrapes) >= 3 })
+	await.Until(t, "three scrapes", func() bool { return one(scrapes) >= 3 })
 	s.end()
 	before := one(scrapes)
 	startServer(t, tree, "--web.listen-address="+address)
-	eventually(t, "three scrapes after the restart", func() bool { return one(scrapes) >= before+3 })
+	await.Until(t, "three scrapes after the restart", func() bool { return one(scrapes) >= before+3 })
 
 	if v := one(`gpu_energy_joules_total`); v != joules {
 		t.Errorf("energy %v J, want %v", v, joules)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/internal/await"
 )
 
 // output is a standard output or error that can be waited on.
@@ -41,7 +42,7 @@ func (o *output) String() string {
 // line waits for a line with that in it.
 func (o *output) line(t *testing.T, part string) string {
 	t.Helper()
-	late := time.After(patience)
+	late := time.After(await.Patience)
 	for {
 		o.mu.Lock()
 		text, grown := o.text.String(), o.grown
@@ -125,7 +126,7 @@ func end(t *testing.T, status <-chan int, err fmt.Stringer) int {
 	select {
 	case s := <-status:
 		return s
-	case <-time.After(patience):
+	case <-time.After(await.Patience):
 		t.Fatalf("the program does not end: %q", err.String())
 		return 0
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -70,7 +71,7 @@ func systemd(t *testing.T) (path string, next func() string) {
 	}
 	t.Cleanup(func() { c.Close() })
 	return path, func() string {
-		if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
 			t.Fatal(err)
 		}
 		buf := make([]byte, 256)

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"gpu_exporter/internal/await"
 	"html"
 	"io"
 	"math/big"
@@ -127,7 +128,7 @@ func (p *post) arrives(t *testing.T, what string, meets func(message) bool) {
 		}
 	}()
 	for _, channel := range []string{secureMail, plainMail, slack} {
-		waitFor(t, what+", by "+channel, func() bool {
+		await.Until(t, what+", by "+channel, func() bool {
 			return slices.ContainsFunc(p.messages(), func(m message) bool { return m.channel == channel && meets(m) })
 		})
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -111,7 +112,7 @@ func TestNothingWithoutCredentials(t *testing.T) {
 // expectClosed reads until the server closes the connection, and says what came before.
 func expectClosed(t *testing.T, c net.Conn) string {
 	t.Helper()
-	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	said, err := io.ReadAll(c)

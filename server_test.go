@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -83,7 +84,7 @@ func startProgram(t testing.TB, program, tree string, flags ...string) *server {
 		s.url = "http://" + a
 	case <-drained:
 		t.Fatalf("gpu_exporter %v ended:\n%s", args, s.logged())
-	case <-time.After(patience):
+	case <-time.After(await.Patience):
 		t.Fatalf("gpu_exporter %v does not listen:\n%s", args, s.logged())
 	}
 	return s
@@ -129,36 +130,17 @@ func (s *server) scrape(t testing.TB) hwcase.Samples {
 // untilLogged waits for a part of the log.
 func (s *server) untilLogged(t testing.TB, part string) {
 	t.Helper()
-	pause := time.NewTicker(20 * time.Millisecond)
-	defer pause.Stop()
-	for end := time.After(patience); !strings.Contains(s.logged(), part); {
-		select {
-		case <-pause.C:
-		case <-end:
-			t.Fatalf("not logged: %s\n%s", part, s.logged())
-		}
-	}
+	await.Until(t, "in the log: "+part, func() bool { return strings.Contains(s.logged(), part) }, s.logged)
 }
 
-// patience is how long a test waits for a condition before it says that it will not come.
-const patience = 30 * time.Second
-
 // until scrapes until the condition holds.
-func (s *server) until(t testing.TB, what string, holds func(hwcase.Samples) bool) hwcase.Samples {
+func (s *server) until(t testing.TB, what string, holds func(hwcase.Samples) bool) (last hwcase.Samples) {
 	t.Helper()
-	pause := time.NewTicker(20 * time.Millisecond)
-	defer pause.Stop()
-	for end := time.After(patience); ; {
-		samples := s.scrape(t)
-		if holds(samples) {
-			return samples
-		}
-		select {
-		case <-pause.C:
-		case <-end:
-			t.Fatalf("not seen: %s\nlast scrape: %v\n%s", what, samples, s.logged())
-		}
-	}
+	await.Until(t, what, func() bool {
+		last = s.scrape(t)
+		return holds(last)
+	}, func() string { return fmt.Sprint("last scrape: ", last) }, s.logged)
+	return last
 }
 
 // overwrite changes a file in place, as a driver changes what a file says: a kept descriptor sees it.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -68,7 +69,7 @@ func newCrowd(t *testing.T, s *server, path string) *crowd {
 		EnableCompression: true, // as browsers offer it
 		ReadBufferSize:    1 << 10,
 		WriteBufferPool:   &sync.Pool{},
-		HandshakeTimeout:  patience,
+		HandshakeTimeout:  await.Patience,
 		NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, address)
 			if err != nil {
@@ -370,7 +371,7 @@ func TestSocketsHalfOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn.SetPingHandler(func(string) error { return nil })
-		if err := conn.SetReadDeadline(begin.Add(life + patience)); err != nil {
+		if err := conn.SetReadDeadline(begin.Add(life + await.Patience)); err != nil {
 			t.Fatal(err)
 		}
 		mute.readers.Go(func() {

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -60,23 +60,10 @@ func startTool(t testing.TB, name string, args ...string) (pid int) {
 	return cmd.Process.Pid
 }
 
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	pause := time.NewTicker(100 * time.Millisecond)
-	defer pause.Stop()
-	for end := time.After(2 * patience); !holds(); {
-		select {
-		case <-pause.C:
-		case <-end:
-			t.Fatalf("not seen: %s", what)
-		}
-	}
-}
-
 // awaitOK waits until an address answers well.
 func awaitOK(t testing.TB, url string) {
 	t.Helper()
-	eventually(t, url+" answers", func() bool {
+	await.Until(t, url+" answers", func() bool {
 		answer, err := http.Get(url)
 		if err != nil {
 			return false

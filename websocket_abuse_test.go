@@ -18,6 +18,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -95,7 +96,7 @@ func abusers(t *testing.T, s *server, n int, wire string) (conns []*websocket.Co
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		if err := c.NetConn().SetDeadline(time.Now().Add(patience)); err != nil {
+		if err := c.NetConn().SetDeadline(time.Now().Add(await.Patience)); err != nil {
 			t.Fatal(err)
 		}
 		// What the server no longer takes cannot be written; what it has said is still there to be read.
@@ -153,7 +154,7 @@ func says(t *testing.T, s *server, n int, request string) (conns []net.Conn) {
 	t.Helper()
 	for range n {
 		c := dial(t, s)
-		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(await.Patience)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := fmt.Fprint(c, request); err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"gpu_exporter/internal/await"
 	"io"
 	"net"
 	"net/http"
@@ -325,7 +326,7 @@ func TestWindowsDoubleClick(t *testing.T) {
 	t.Cleanup(func() { set(before) })
 	shows := func(address string) {
 		t.Helper()
-		await(t, "the browser", func() bool {
+		await.Until(t, "the browser", func() bool {
 			text, err := os.ReadFile(shown)
 			return err == nil && strings.TrimSpace(string(text)) == "http://"+address+"/"
 		})
@@ -357,7 +358,7 @@ func TestWindowsDoubleClick(t *testing.T) {
 	// What goes wrong can be read.
 	screen, keys, end = doubleClick(t, address, "GPU_EXPORTER_POLLING_INTERVAL=never")
 	screen.line(t, "Press Enter to close this window.")
-	await(t, "a console that takes keys", func() bool { return takesKeys(t, keys) })
+	await.Until(t, "a console that takes keys", func() bool { return takesKeys(t, keys) })
 	if _, err := io.WriteString(keys, "\r"); err != nil {
 		t.Fatal(err)
 	}

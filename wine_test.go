@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -136,7 +137,7 @@ type windowsRow struct {
 // lookedFor waits until the machine has been looked at.
 func (s *windowsServer) lookedFor(t *testing.T) {
 	t.Helper()
-	await(t, "a discovery", func() bool {
+	await.Until(t, "a discovery", func() bool {
 		_, body := s.get(t, "/metrics")
 		samples, err := hwcase.Parse(body)
 		if err != nil {
@@ -267,7 +268,7 @@ func TestWindowsWithAGPU(t *testing.T) {
 	s.lookedFor(t)
 	var samples hwcase.Samples
 	const gpu = `gpu="0000:03:00.0"`
-	await(t, "the card", func() bool {
+	await.Until(t, "the card", func() bool {
 		_, body := s.get(t, "/metrics")
 		var err error
 		if samples, err = hwcase.Parse(body); err != nil {
@@ -395,7 +396,7 @@ func TestWindowsWithTheLibrariesOfVendors(t *testing.T) {
 		}
 		return true
 	}
-	await(t, "readings of both", all)
+	await.Until(t, "readings of both", all)
 	infos := map[string]bool{}
 	for series := range read() {
 		if strings.HasPrefix(series, "gpu_info{") {
@@ -421,14 +422,14 @@ func TestWindowsWithTheLibrariesOfVendors(t *testing.T) {
 	}
 
 	say("crash ADL2_New_QueryPMLogData_Get\n" + amd)
-	await(t, "a child that is replaced, and the other GPU as before", func() bool {
+	await.Until(t, "a child that is replaced, and the other GPU as before", func() bool {
 		got := read()
 		_, told := got[`gpu_temperature_celsius{`+theRadeon+`,sensor="edge"}`]
 		return got[`gpu_exporter_worker_restarts_total{reason="crash",source="windows"}`] > 0 && !told &&
 			got[`gpu_temperature_celsius{`+theGeForce+`,sensor="gpu"}`] == 61
 	})
 	say(amd)
-	await(t, "readings of both again", all)
+	await.Until(t, "readings of both again", all)
 
 	out, status := onWindows(t, nil, "doctor")
 	for _, words := range []string{"sensors from ADL", "sensors from nvml"} {
@@ -437,13 +438,13 @@ func TestWindowsWithTheLibrariesOfVendors(t *testing.T) {
 		}
 	}
 	s.interrupt(t)
-	await(t, "the end of all children", func() bool { return workersOnWindows(t) == 0 })
+	await.Until(t, "the end of all children", func() bool { return workersOnWindows(t) == 0 })
 }
 
 // A WMI service that hangs does not keep the program from serving, nor from its end.
 func TestWindowsWithAHangingWMI(t *testing.T) {
 	s := startWindows(t, []string{"FAKE_WMI=hang"}, "--collector.simulation=off", "--rescan.interval=1s")
-	await(t, "a discovery that fails", func() bool {
+	await.Until(t, "a discovery that fails", func() bool {
 		_, body := s.get(t, "/metrics")
 		samples, err := hwcase.Parse(body)
 		if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/internal/await"
 )
 
 // tap keeps what was read from a connection.
@@ -181,7 +182,7 @@ func TestSlowSocketIsDropped(t *testing.T) {
 	for range 3 {
 		r.dial("/ws/gpus")
 	}
-	eventually(t, "those that do not read are dropped", func() bool { return r.Clients() == 1 && len(r.dropped()) == 3 })
+	await.Until(t, "those that do not read are dropped", func() bool { return r.Clients() == 1 && len(r.dropped()) == 3 })
 	if got := r.dropped(); !slices.Equal(got, []Drop{DropSlow, DropSlow, DropSlow}) {
 		t.Errorf("dropped %q", got)
 	}
@@ -314,9 +315,9 @@ func TestHubLeaksNothing(t *testing.T) {
 			}
 			p.conn.Close()
 		}
-		eventually(t, "all but one have left", func() bool { return r.Clients() == 1 })
-		eventually(t, "their sockets are closed", func() bool { return files(t) <= open+5 })
-		eventually(t, "their goroutines have ended", func() bool {
+		await.Until(t, "all but one have left", func() bool { return r.Clients() == 1 })
+		await.Until(t, "their sockets are closed", func() bool { return files(t) <= open+5 })
+		await.Until(t, "their goroutines have ended", func() bool {
 			after[round] = runtime.NumGoroutine()
 			return after[round] <= goroutines+6
 		})
@@ -329,8 +330,8 @@ func TestHubLeaksNothing(t *testing.T) {
 		t.Errorf("who stayed was closed with %d", code)
 	}
 	steady.conn.Close()
-	eventually(t, "all goroutines have ended", func() bool { return runtime.NumGoroutine() <= goroutines })
-	eventually(t, "all files are closed", func() bool { return files(t) <= open })
+	await.Until(t, "all goroutines have ended", func() bool { return runtime.NumGoroutine() <= goroutines })
+	await.Until(t, "all files are closed", func() bool { return files(t) <= open })
 }
 
 func TestReason(t *testing.T) {

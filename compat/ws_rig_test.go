@@ -305,16 +305,6 @@ func (p *peer) end() int {
 	panic("unreachable")
 }
 
-// eventually waits for a condition that other goroutines bring about.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // pipes is a listener without sockets.
 type pipes struct {
 	conns  chan net.Conn

@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/internal/await"
 )
 
 const (
@@ -368,9 +369,9 @@ func limit(t *testing.T, r *rig) {
 	if got := r.dropped(); !slices.Equal(got, []Drop{DropLimit, DropLimit}) {
 		t.Errorf("dropped %q", got)
 	}
-	eventually(t, "both are counted", func() bool { return r.Clients() == 2 }) // after their handshake
+	await.Until(t, "both are counted", func() bool { return r.Clients() == 2 }) // after their handshake
 	p.conn.Close()
-	eventually(t, "the place of a client that left is free", func() bool {
+	await.Until(t, "the place of a client that left is free", func() bool {
 		r.Hub.mu.Lock()
 		defer r.Hub.mu.Unlock()
 		return r.taken == 1
@@ -413,7 +414,7 @@ func tooBig(t *testing.T, r *rig) {
 			t.Errorf("%d bytes: closed with %d", size, code)
 		}
 	}
-	eventually(t, "both are dropped", func() bool { return slices.Equal(r.dropped(), []Drop{DropError, DropError}) })
+	await.Until(t, "both are dropped", func() bool { return slices.Equal(r.dropped(), []Drop{DropError, DropError}) })
 	if r.Clients() != 1 {
 		t.Errorf("%d clients", r.Clients())
 	}
@@ -432,7 +433,7 @@ func badFrame(t *testing.T, r *rig) {
 			t.Errorf("%s: closed with %d", name, code)
 		}
 	}
-	eventually(t, "all are dropped", func() bool {
+	await.Until(t, "all are dropped", func() bool {
 		return slices.Equal(r.dropped(), []Drop{DropError, DropError, DropError, DropError})
 	})
 }
@@ -473,7 +474,7 @@ func closeEchoed(t *testing.T, r *rig) {
 			t.Errorf("%d was answered by %d", code, got)
 		}
 	}
-	eventually(t, "all have left", func() bool { return r.Clients() == 0 })
+	await.Until(t, "all have left", func() bool { return r.Clients() == 0 })
 	if got := r.dropped(); len(got) > 0 {
 		t.Errorf("dropped %q", got)
 	}

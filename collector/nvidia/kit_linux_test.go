@@ -13,6 +13,7 @@ import (
 
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/smi"
+	"gpu_exporter/internal/await"
 )
 
 // host is a made machine: a tree with sys and proc, and a stand-in for nvidia-smi that notes each of its calls.
@@ -24,7 +25,7 @@ type host struct {
 func newHost(t testing.TB) host {
 	h := host{t, t.TempDir()}
 	t.Cleanup(func() {
-		until(t, "the end of all calls, which note themselves in that folder", func() bool { return len(children()) == 0 })
+		await.Until(t, "the end of all calls, which note themselves in that folder", func() bool { return len(children()) == 0 })
 	})
 	return h
 }
@@ -157,16 +158,6 @@ func (l *lab) state(gpu string, state collector.State) collector.Status {
 	})
 	d, _ := s.Find(gpu)
 	return *d
-}
-
-// until waits for a condition.
-func until(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("in vain: %s", what)
-		}
-	}
 }
 
 // children are the processes that this one has started and that have not ended.

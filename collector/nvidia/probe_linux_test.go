@@ -12,6 +12,7 @@ import (
 
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/smi"
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -201,7 +202,7 @@ func TestAGPUThatWakesUpIsReadAndNamed(t *testing.T) {
 	if d := l.state(first, collector.StateAsleep); d.Name != "X900" || len(d.Samples) > 0 {
 		t.Errorf("asleep again it is %+v", d)
 	}
-	until(t, "the end of the last call", func() bool { return len(children()) == 0 })
+	await.Until(t, "the end of the last call", func() bool { return len(children()) == 0 })
 	before := len(h.calls())
 	for range 5 {
 		l.state(first, collector.StateAsleep)
@@ -233,11 +234,11 @@ func TestAnIdleGPUIsLeftAloneSoThatItCanSleep(t *testing.T) {
 			short.Rest.Idle = time.Nanosecond
 			l := h.start(h.options(), short)
 			if !c.rests {
-				until(t, "five calls", func() bool { return len(h.calls()) >= 5 })
+				await.Until(t, "five calls", func() bool { return len(h.calls()) >= 5 })
 				return
 			}
 			l.state(first, collector.StateOK)
-			until(t, "the second call, which finds it idle still", func() bool { return len(h.calls()) == 2 && len(children()) == 0 })
+			await.Until(t, "the second call, which finds it idle still", func() bool { return len(h.calls()) == 2 && len(children()) == 0 })
 			for range 10 {
 				if d := l.state(first, collector.StateOK); !d.Up {
 					t.Errorf("it is %+v", d)
@@ -319,7 +320,7 @@ func TestACallThatHangs(t *testing.T) {
 	h.prints(first)
 	l.state(first, collector.StateOK)
 	l.end()
-	until(t, "no child", func() bool { return len(children()) == 0 })
+	await.Until(t, "no child", func() bool { return len(children()) == 0 })
 }
 
 // A first call that takes longer than a read may is no fault of the GPU: it is known, and its values come later.
@@ -349,9 +350,9 @@ func TestTheEndLeavesNoChild(t *testing.T) {
 	h.smi("sleep 1000 & wait")
 	l := h.start(h.options(), quick)
 	l.sees("the GPU", func(s *collector.Snapshot) bool { return len(s.Devices) == 1 })
-	until(t, "the call", func() bool { return len(children()) > 0 })
+	await.Until(t, "the call", func() bool { return len(children()) > 0 })
 	l.end()
-	until(t, "no child", func() bool { return len(children()) == 0 })
+	await.Until(t, "no child", func() bool { return len(children()) == 0 })
 }
 
 func TestAGPUThatIsKeptFromThisContainer(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"gpu_exporter/collector/worker"
+	"gpu_exporter/internal/await"
 )
 
 // standIn is a library in Go in the place of ADL: what the file says that standInFile names. Each call reads it anew, and
@@ -203,7 +204,7 @@ func always(Place) bool { return true }
 
 func (l *library) list(maySleep func(Place) bool) []ADLAdapter {
 	l.t.Helper()
-	list, err := l.Adapters(soon(l.t), maySleep)
+	list, err := l.Adapters(await.Context(l.t), maySleep)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -212,7 +213,7 @@ func (l *library) list(maySleep func(Place) bool) []ADLAdapter {
 
 func (l *library) one(target ADLTarget) ADLReading {
 	l.t.Helper()
-	readings, err := l.Read(soon(l.t), []ADLTarget{target})
+	readings, err := l.Read(await.Context(l.t), []ADLTarget{target})
 	if err != nil || len(readings) != 1 {
 		l.t.Fatalf("%d readings, %v", len(readings), err)
 	}
@@ -287,7 +288,7 @@ func TestADLWithoutAList(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLibrary(t, standIn{Found: c.found})
 			for i, calls := range []string{"load", map[bool]string{true: "load"}[c.again]} {
-				list, err := l.Adapters(soon(t), never)
+				list, err := l.Adapters(await.Context(t), never)
 				if err == nil || list != nil || errors.Is(err, ErrUnsupported) != (c.want == ErrUnsupported) ||
 					c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 					t.Errorf("%v, %v", list, err)
@@ -302,7 +303,7 @@ func TestADLWithoutAList(t *testing.T) {
 			// What has come since is found.
 			l.say(cards())
 			l.until = time.Time{}
-			eventually(t, "a list", func() bool { list, err := l.Adapters(soon(t), never); return err == nil && len(list) == 5 })
+			await.Until(t, "a list", func() bool { list, err := l.Adapters(await.Context(t), never); return err == nil && len(list) == 5 })
 		})
 	}
 }
@@ -312,7 +313,7 @@ func TestADLIsNotInstalled(t *testing.T) {
 	l.list(never)
 	l.calls()
 	l.there = false
-	if list, err := l.Adapters(soon(t), never); list != nil || !errors.Is(err, ErrUnsupported) {
+	if list, err := l.Adapters(await.Context(t), never); list != nil || !errors.Is(err, ErrUnsupported) {
 		t.Errorf("%v, %v", list, err)
 	}
 	if got := l.calls() + l.replaced(); got != "driver_changed" {
@@ -351,7 +352,7 @@ func TestADLThatCountsAnew(t *testing.T) {
 	l.say(anew)
 	l.Renew()
 	for range 2 { // before the list is made anew, and after
-		r, err := l.Read(soon(t), []ADLTarget{{Place: firstPlace}, {Place: secondPlace}})
+		r, err := l.Read(await.Context(t), []ADLTarget{{Place: firstPlace}, {Place: secondPlace}})
 		if err != nil || len(r) != 2 {
 			t.Fatal(r, err)
 		}
@@ -373,7 +374,7 @@ func TestADLReadings(t *testing.T) {
 	l.calls()
 	l.change(secondID, func(g *standInGPU) { g.UsageResult = -8 })
 	for range 2 {
-		r, err := l.Read(soon(t), []ADLTarget{{Place: secondPlace, Usage: true}, {Place: firstPlace, Usage: true}, {Place: Place{9, 0, 0}}})
+		r, err := l.Read(await.Context(t), []ADLTarget{{Place: secondPlace, Usage: true}, {Place: firstPlace, Usage: true}, {Place: Place{9, 0, 0}}})
 		if err != nil || len(r) != 3 {
 			t.Fatal(r, err)
 		}
@@ -427,7 +428,7 @@ func TestADLFrames(t *testing.T) {
 				t.Errorf("replaced for %q, want %q", got, c.replaced)
 			}
 			l.change(firstID, func(g *standInGPU) { g.Raw, g.List = nil, false })
-			eventually(t, "a reading", func() bool { return l.one(ADLTarget{Place: firstPlace}).Err == nil })
+			await.Until(t, "a reading", func() bool { return l.one(ADLTarget{Place: firstPlace}).Err == nil })
 		})
 	}
 	t.Run("of a GPU that is opened", func(t *testing.T) {
@@ -455,7 +456,7 @@ func TestADLCallThatHangs(t *testing.T) {
 	l := newLibrary(t, cards())
 	l.list(never)
 	l.change(secondID, func(g *standInGPU) { g.Hang = true })
-	eventually(t, "the first card alone", func() bool {
+	await.Until(t, "the first card alone", func() bool {
 		first, second := l.both(within(t, time.Second), false)
 		return first.Err == nil && errors.Is(second.Err, worker.ErrHung) && errors.Is(second.Err, errLate)
 	})
@@ -471,12 +472,12 @@ func TestADLCallThatCrashes(t *testing.T) {
 	l := newLibrary(t, cards())
 	l.list(never)
 	l.change(secondID, func(g *standInGPU) { g.Crash = true })
-	if _, second := l.both(soon(t), false); !errors.Is(second.Err, errChild) {
+	if _, second := l.both(await.Context(t), false); !errors.Is(second.Err, errChild) {
 		t.Errorf("%v", second.Err)
 	}
 	l.change(secondID, func(g *standInGPU) { g.Crash = false })
-	eventually(t, "both cards", func() bool {
-		first, second := l.both(soon(t), false)
+	await.Until(t, "both cards", func() bool {
+		first, second := l.both(await.Context(t), false)
 		return first.Err == nil && second.Err == nil
 	})
 	if got := l.replaced(); got != "crash" {
@@ -489,7 +490,7 @@ func TestADLThatMaySleep(t *testing.T) {
 	second := func(p Place) bool { return p == Place{4, 0, 0} }
 	l := newLibrary(t, cards())
 	l.list(second)
-	if r1, r2 := l.both(soon(t), true); r1.Err != nil || r2.Err != nil || r2.PMLog[8].Value != 60 {
+	if r1, r2 := l.both(await.Context(t), true); r1.Err != nil || r2.Err != nil || r2.PMLog[8].Value != 60 {
 		t.Errorf("%v, %v", r1.Err, r2.Err)
 	}
 	l.calls()
@@ -515,12 +516,12 @@ func TestADLThatMaySleep(t *testing.T) {
 		t.Errorf("calls %q, want %q", got, want)
 	}
 	l.change(secondID, func(g *standInGPU) { g.Crash = true })
-	if r1, r2 := l.both(soon(t), true); r1.Err != nil || !errors.Is(r2.Err, errChild) {
+	if r1, r2 := l.both(await.Context(t), true); r1.Err != nil || !errors.Is(r2.Err, errChild) {
 		t.Errorf("%v, %v", r1.Err, r2.Err)
 	}
 	// It has gone, and with it its child.
 	l.change(secondID, func(g *standInGPU) { g.Crash = false })
-	eventually(t, "it again", func() bool { _, r := l.both(soon(t), true); return r.Err == nil })
+	await.Until(t, "it again", func() bool { _, r := l.both(await.Context(t), true); return r.Err == nil })
 	l.replaced()
 	l.list(never)
 	if len(l.pools()) != 1 {
@@ -570,7 +571,7 @@ func TestADLAfterAnUpdateOfTheDriver(t *testing.T) {
 			l.change(secondID, func(g *standInGPU) { g.Result = c.second })
 			var got []int
 			for cycle := range 22 {
-				first, second := l.both(soon(t), false)
+				first, second := l.both(await.Context(t), false)
 				if first.Err != nil || second.Err != nil || first.Result != c.first || second.Result != c.second {
 					t.Fatalf("cycle %d: %+v %+v", cycle, first, second)
 				}
@@ -594,7 +595,7 @@ func TestADLLetGoOfABusyChild(t *testing.T) {
 	l.one(ADLTarget{Place: secondPlace, MaySleep: true})
 	l.replaced()
 	p := l.own[secondPlace]
-	p.read(soon(t), []worker.Ask{{ID: secondID, Groups: 1}}, func(int) *ADLReading {
+	p.read(await.Context(t), []worker.Ask{{ID: secondID, Groups: 1}}, func(int) *ADLReading {
 		l.LetGo(secondPlace) // in the midst
 		return &ADLReading{}
 	})

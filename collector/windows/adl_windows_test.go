@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/windows"
 
 	"gpu_exporter/collector/worker"
+	"gpu_exporter/internal/await"
 )
 
 // The offsets of the structures, by section 4. Their sizes are held by the compiler.
@@ -325,7 +326,7 @@ func (d *dllADL) replaced(r worker.Reason) int {
 // listed waits until the library has told its entries.
 func (d *dllADL) listed() *dllADL {
 	d.t.Helper()
-	if _, err := d.Adapters(soon(d.t), never); err != nil {
+	if _, err := d.Adapters(await.Context(d.t), never); err != nil {
 		d.t.Fatal(err)
 	}
 	return d
@@ -343,18 +344,18 @@ func (d *dllADL) both() (first, second ADLReading) {
 
 func TestADLChild(t *testing.T) {
 	d := newDLLADL(t, "fake_adl.dll", twoCards)
-	list, err := d.Adapters(soon(t), never)
+	list, err := d.Adapters(await.Context(t), never)
 	if err != nil || len(list) != 5 || list[1].Memory != 16<<30 || list[4].Memory != 8<<30 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	r, err := d.Read(soon(t), []ADLTarget{{Place: secondPlace}, {Place: firstPlace, Usage: true}})
+	r, err := d.Read(await.Context(t), []ADLTarget{{Place: secondPlace}, {Place: firstPlace, Usage: true}})
 	if err != nil || r[0].Err != nil || r[1].Err != nil || r[0].PMLog[8].Value != 60 || r[1].PMLog[8].Value != 50 ||
 		*r[1].Usage != 1050 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	for name, want := range map[string]error{"none.dll": ErrUnsupported, "fake_pdh.dll": ErrUnsupported} {
 		d := newDLLADL(t, name, "")
-		if list, err := d.Adapters(soon(t), never); list != nil || !errors.Is(err, want) || d.replaced(worker.Sleep) != 1 {
+		if list, err := d.Adapters(await.Context(t), never); list != nil || !errors.Is(err, want) || d.replaced(worker.Sleep) != 1 {
 			t.Errorf("%s: %v, %v", name, list, err)
 		}
 	}
@@ -382,14 +383,14 @@ func TestADLChildThatMisbehaves(t *testing.T) {
 			d.write(c.order + "\n" + twoCards)
 			d.end(worker.DriverChanged)
 			lost, others := false, false
-			eventually(t, "what is to come of it", func() bool {
+			await.Until(t, "what is to come of it", func() bool {
 				first, second := d.both()
 				others = others || first.Err == nil && second.Err != nil
 				lost = lost || second.Err != nil
 				return lost && d.replaced(c.reason) > 0 && (others || !c.others)
 			})
 			d.write(twoCards)
-			eventually(t, "all as before", func() bool {
+			await.Until(t, "all as before", func() bool {
 				first, second := d.both()
 				return first.Err == nil && second.Err == nil && first.PMLog[8].Value == 50 && second.PMLog[8].Value == 60
 			})
@@ -445,23 +446,23 @@ func TestADLChildrenLeakNothing(t *testing.T) {
 		round  func(d *dllADL)
 	}{
 		{"hang " + adlCreate, worker.Timeout, 60, 50 * time.Millisecond, func(d *dllADL) {
-			_, _, _ = d.steady.Look(soon(t), nil)
+			_, _, _ = d.steady.Look(await.Context(t), nil)
 		}},
 		{"crash " + adlQuery + "#4", worker.Crash, 80, 0, func(d *dllADL) {
-			_, _ = d.Read(soon(t), []ADLTarget{{Place: secondPlace}})
+			_, _ = d.Read(await.Context(t), []ADLTarget{{Place: secondPlace}})
 		}},
 		{"hang " + adlQuery + "#4", worker.Timeout, 60, 0, func(d *dllADL) { // in a child of its own, which is then done with
 			target := ADLTarget{Place: secondPlace, MaySleep: true}
-			_, _, _ = d.of(target).Look(soon(t), []string{secondID})
+			_, _, _ = d.of(target).Look(await.Context(t), []string{secondID})
 			_, _ = d.Read(within(t, 50*time.Millisecond), []ADLTarget{target})
-			_, _ = d.Adapters(soon(t), never)
+			_, _ = d.Adapters(await.Context(t), never)
 		}},
 	} {
 		all.Go(func() {
 			d := newDLLADL(t, "fake_adl.dll", twoCards, func(o *worker.PoolOptions) { o.OpenWait = c.wait })
 			defer d.Close()
 			for c.wait == 0 && d.ids == nil { // else there never is a list
-				_, _ = d.Adapters(soon(t), never)
+				_, _ = d.Adapters(await.Context(t), never)
 			}
 			d.write(c.order + "\n" + twoCards)
 			d.end(worker.DriverChanged) // the child of the list was well
@@ -475,7 +476,7 @@ func TestADLChildrenLeakNothing(t *testing.T) {
 	}
 	all.Wait()
 	// Go keeps the threads that have blocked, each with some handles: fewer than children were there.
-	eventually(t, "all given back", func() bool {
+	await.Until(t, "all given back", func() bool {
 		h, c, g := used(t)
 		return h < handles+100 && c <= children && g <= goroutines
 	})

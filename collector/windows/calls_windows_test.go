@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/windows"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -388,7 +389,7 @@ func TestCallThatHangs(t *testing.T) {
 			}
 			dll.feed(dll.fed[strings.Index(dll.fed, "\n")+1:])
 			dll.release()
-			eventually(t, "all as before", func() bool {
+			await.Until(t, "all as before", func() bool {
 				s := g.read()
 				return s.State == collector.StateOK && len(samples(s, c.kept)) > 0 && (c.lost == "none" || len(samples(s, c.lost)) > 0)
 			})

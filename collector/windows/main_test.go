@@ -29,20 +29,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// eventually waits for a condition.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	pause := time.NewTicker(20 * time.Millisecond)
-	defer pause.Stop()
-	for end := time.After(30 * time.Second); !holds(); {
-		select {
-		case <-pause.C:
-		case <-end:
-			t.Fatalf("not seen: %s", what)
-		}
-	}
-}
-
 // childOptions has this test binary be the child. Times are short.
 func childOptions(t testing.TB, as string, env ...string) worker.PoolOptions {
 	t.Helper()
@@ -58,12 +44,6 @@ func childOptions(t testing.TB, as string, env ...string) worker.PoolOptions {
 		},
 		Retries: []time.Duration{time.Hour},
 	}
-}
-
-func soon(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 // within is a deadline that a call which hangs misses.

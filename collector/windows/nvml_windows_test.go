@@ -23,6 +23,7 @@ import (
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/nvml"
 	"gpu_exporter/collector/worker"
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 	"gpu_exporter/internal/nvmlcase"
 )
@@ -493,13 +494,13 @@ answer 1 GpmMetricsGet 5 0 0 12.5
 	targets := []NVMLTarget{at(0), at(1)}
 	s.find(targets...)
 	s.read(patient, targets...)
-	eventually(t, "two samples of each", func() bool {
+	await.Until(t, "two samples of each", func() bool {
 		r := s.read(patient, targets...)
 		_, first := r[0].value(`gpu_partition_utilization_ratio{partition="2",engine="graphics"}`)
 		_, second := r[1].value(`gpu_activity_ratio{activity="tensor"}`)
 		return first && second
 	})
-	eventually(t, "what they say", func() bool {
+	await.Until(t, "what they say", func() bool {
 		r := s.read(patient, targets...)
 		busy, _ := r[0].value(`gpu_partition_utilization_ratio{partition="2",engine="graphics"}`)
 		used, _ := r[0].value(`gpu_partition_memory_used_bytes{partition="2"}`)
@@ -525,7 +526,7 @@ func TestNVMLThatHangs(t *testing.T) {
 			targets := []NVMLTarget{at(0), at(1), at(2)}
 			s.find(targets...)
 			var got []NVMLReading
-			eventually(t, "those that hang are known", func() bool {
+			await.Until(t, "those that hang are known", func() bool {
 				begun := time.Now()
 				got = s.read(deadline, targets...)
 				if took := time.Since(begun); took > 2*deadline {
@@ -573,7 +574,7 @@ func TestNVMLThatCrashes(t *testing.T) {
 		t.Error("no child crashed")
 	}
 	s.write(gpus(2))
-	eventually(t, "NVML again", func() bool {
+	await.Until(t, "NVML again", func() bool {
 		for i, d := range g.cycle().Devices {
 			power := samples(d, "gpu_power_watts")
 			if d.State != collector.StateOK || !slices.Equal(power, []string{fmt.Sprintf(`gpu_power_watts{domain="board"} %d`, 11*(i+1))}) {
@@ -590,22 +591,22 @@ func TestNothingIsLeftOfChildren(t *testing.T) {
 	settled := func(n int) func() bool { return func() bool { return len(childrenOf(t, os.Getpid())) == n } }
 	well := newSite(t, gpus(1))
 	works := func() bool { return well.read(patient, at(0))[0].power() == "11" }
-	eventually(t, "a reading", works)
+	await.Until(t, "a reading", works)
 	failing(t, sides, 1) // so that there are the threads that this takes
-	eventually(t, "one child", settled(1))
+	await.Until(t, "one child", settled(1))
 	handles, goroutines := handleCount(t), runtime.NumGoroutine()
 
 	failing(t, sides, rounds)
-	eventually(t, "one child", settled(1))
-	eventually(t, "a reading afterwards", works)
+	await.Until(t, "one child", settled(1))
+	await.Until(t, "a reading afterwards", works)
 	const slack = sides * rounds / 8 // for threads of the runtime: far from one for each child
-	eventually(t, "no more goroutines", func() bool { return runtime.NumGoroutine() <= goroutines })
+	await.Until(t, "no more goroutines", func() bool { return runtime.NumGoroutine() <= goroutines })
 	if n := handleCount(t); n > handles+slack {
 		t.Errorf("%d handles, %d before", n, handles)
 	}
 	t.Logf("%d handles, %d before; %d goroutines, %d before", handleCount(t), handles, runtime.NumGoroutine(), goroutines)
 	well.Close()
-	eventually(t, "no child", settled(0))
+	await.Until(t, "no child", settled(0))
 }
 
 // failing has children replaced that crash and that hang, so many on each of some sides at once.
@@ -718,7 +719,7 @@ func TestNVMLOfSystem32(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		s.Close()
-		eventually(t, "the DLL is removed", func() bool { return os.Remove(path) == nil })
+		await.Until(t, "the DLL is removed", func() bool { return os.Remove(path) == nil })
 	})
 	if list := s.find(at(0)); len(list) != 1 {
 		t.Errorf("%+v", list)

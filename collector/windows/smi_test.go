@@ -14,6 +14,7 @@ import (
 
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/smi"
+	"gpu_exporter/internal/await"
 )
 
 // standInSMI is nvidia-smi: it notes what it was asked for, prints a document, and exits as it is told to.
@@ -80,8 +81,8 @@ func (b *smiBench) calls() []string {
 func (b *smiBench) reading(at Address) NVMLReading {
 	b.t.Helper()
 	var r NVMLReading
-	eventually(b.t, "an answer about "+string(at), func() bool {
-		list, err := b.Read(soon(b.t), []NVMLTarget{{Address: at}})
+	await.Until(b.t, "an answer about "+string(at), func() bool {
+		list, err := b.Read(await.Context(b.t), []NVMLTarget{{Address: at}})
 		if err != nil || len(list) != 1 {
 			b.t.Fatal(list, err)
 		}
@@ -106,7 +107,7 @@ const firstSMI, secondSMI = "0000:0c:00.0", "0000:0d:00.0"
 
 func TestNVIDIASMI(t *testing.T) {
 	b := newSMIBench(t, smiDocument(2, firstSMI, secondSMI))
-	list, err := b.Devices(soon(t), []NVMLTarget{{Address: firstSMI}})
+	list, err := b.Devices(await.Context(t), []NVMLTarget{{Address: firstSMI}})
 	want := []NVMLDevice{{Address: firstSMI, Source: "nvidia-smi", Type: collector.Discrete, UUID: "GPU-" + firstSMI, Name: "X900", Version: "591.86"}}
 	if err != nil || !slices.Equal(list, want) {
 		t.Errorf("got %+v, %v\nwant %+v", list, err, want)
@@ -124,7 +125,7 @@ func TestNVIDIASMI(t *testing.T) {
 
 func TestNVIDIASMIIsAskedAboutAllWhereNobodyTellsWhoIsThere(t *testing.T) {
 	b := newSMIBench(t, smiDocument(2, firstSMI, secondSMI))
-	list, err := b.Devices(soon(t), nil)
+	list, err := b.Devices(await.Context(t), nil)
 	if err != nil || len(list) != 2 {
 		t.Errorf("%+v, %v", list, err)
 	}
@@ -145,7 +146,7 @@ func TestGPUsThatNVIDIASMIDoesNotTellOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newSMIBench(t, c.document)
-			_, _ = b.Devices(soon(t), []NVMLTarget{{Address: firstSMI}})
+			_, _ = b.Devices(await.Context(t), []NVMLTarget{{Address: firstSMI}})
 			r := b.reading(firstSMI)
 			if r.Err == nil || c.want != nil && !errors.Is(r.Err, c.want) || !strings.Contains(r.Err.Error(), c.text) {
 				t.Errorf("%v", r.Err)
@@ -156,7 +157,7 @@ func TestGPUsThatNVIDIASMIDoesNotTellOf(t *testing.T) {
 
 func TestNVIDIASMIThatIsNoUse(t *testing.T) {
 	b := newSMIBench(t, "") // it exits as without a driver
-	if _, err := b.Devices(soon(t), []NVMLTarget{{Address: firstSMI}}); !errors.Is(err, ErrUnsupported) {
+	if _, err := b.Devices(await.Context(t), []NVMLTarget{{Address: firstSMI}}); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("without a driver: %v", err)
 	}
 	b.locate = func(seen bool) string {
@@ -165,7 +166,7 @@ func TestNVIDIASMIThatIsNoUse(t *testing.T) {
 		}
 		return ""
 	}
-	if _, err := b.Devices(soon(t), []NVMLTarget{{Address: firstSMI}}); !errors.Is(err, ErrUnsupported) {
+	if _, err := b.Devices(await.Context(t), []NVMLTarget{{Address: firstSMI}}); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("not there: %v", err)
 	}
 }

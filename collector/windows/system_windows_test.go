@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/windows/registry"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/internal/await"
 )
 
 // What Wine has and lacks (section 13), through the sources as the program has them: each answers or says that it is not
@@ -182,12 +183,12 @@ func TestProgramsAreKilled(t *testing.T) {
 		_, err := j.run(ctx, "cmd.exe", "/c", "cmd.exe /c cmd.exe /k <con >nul")
 		ended <- err
 	}()
-	eventually(t, "a program and what it started", func() bool { return active(t, j) >= 2 })
+	await.Until(t, "a program and what it started", func() bool { return active(t, j) >= 2 })
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	eventually(t, "an empty job", func() bool { return active(t, j) == 0 })
+	await.Until(t, "an empty job", func() bool { return active(t, j) == 0 })
 }
 
 // active is the number of processes in a job.

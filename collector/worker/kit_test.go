@@ -157,13 +157,3 @@ func (r *reasons) of(reason Reason) int {
 	defer r.mu.Unlock()
 	return r.n[reason]
 }
-
-// until waits for a condition.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("in vain: %s", what)
-		}
-	}
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"gpu_exporter/internal/await"
 	"os"
 	"path/filepath"
 	"slices"
@@ -157,8 +158,8 @@ func well(t *testing.T, p *Pool, ids ...string) {
 			t.Log(last)
 		}
 	}()
-	until(t, "whole answers", func() bool {
-		last = reads(soon(t), p, ids...)
+	await.Until(t, "whole answers", func() bool {
+		last = reads(await.Context(t), p, ids...)
 		return slices.EqualFunc(last, ids, func(said, id string) bool { return said == whole(id) })
 	})
 }
@@ -172,12 +173,12 @@ func brief(t *testing.T) context.Context {
 
 func TestAPoolReadsItsGPUs(t *testing.T) {
 	p, _ := pool(t, &reasons{}, func(o *PoolOptions) { o.Paths = []string{"a path"} })
-	found, opened, err := p.Look(soon(t), []string{"a", "b"})
+	found, opened, err := p.Look(await.Context(t), []string{"a", "b"})
 	if err != nil || string(found) != `["a path"]` || string(opened["a"]) != `"opened a"` || string(opened["b"]) != `"opened b"` {
 		t.Errorf("%s, %s, %v", found, opened, err)
 	}
 	for range 3 {
-		if said := reads(soon(t), p, "b", "c", "a"); !slices.Equal(said, []string{whole("b"), whole("c"), whole("a")}) {
+		if said := reads(await.Context(t), p, "b", "c", "a"); !slices.Equal(said, []string{whole("b"), whole("c"), whole("a")}) {
 			t.Error(said)
 		}
 	}
@@ -201,7 +202,7 @@ func TestGPUsThatHang(t *testing.T) {
 			if said[0] != context.DeadlineExceeded.Error() || said[1] != whole("a") && said[1] != c.others {
 				t.Errorf("the cycle in which it hangs: %q", said)
 			}
-			until(t, "that it is found out, and the others are read", func() bool {
+			await.Until(t, "that it is found out, and the others are read", func() bool {
 				return slices.Equal(reads(brief(t), p, ids...), []string{whole("a"), ErrHung.Error(), whole("b")})
 			})
 			if told.of(Timeout) == 0 || told.of(Timeout) > 2 {
@@ -216,7 +217,7 @@ func TestAGPUThatHungIsTriedAgainAlone(t *testing.T) {
 	id := "alone " + file
 	well(t, p, "a", id)
 	behave := misbehave(t, file)
-	until(t, "that it hangs", func() bool { return reads(brief(t), p, "a", id)[1] == ErrHung.Error() })
+	await.Until(t, "that it hangs", func() bool { return reads(brief(t), p, "a", id)[1] == ErrHung.Error() })
 	behave()
 	well(t, p, "a", id)
 }
@@ -244,7 +245,7 @@ func TestACrashCostsACycle(t *testing.T) {
 	id := "crash " + file
 	well(t, p, "a", id)
 	behave := misbehave(t, file)
-	if said := reads(soon(t), p, "a", id); said[1] == whole(id) {
+	if said := reads(await.Context(t), p, "a", id); said[1] == whole(id) {
 		t.Error(said)
 	}
 	behave()
@@ -259,8 +260,8 @@ func TestAGPUThatAlwaysCrashesIsLeftOut(t *testing.T) {
 	id := "crash " + file
 	well(t, p, "a", id)
 	misbehave(t, file)
-	until(t, "that the other is read", func() bool {
-		return slices.Equal(reads(soon(t), p, "a", id), []string{whole("a"), ErrHung.Error()})
+	await.Until(t, "that the other is read", func() bool {
+		return slices.Equal(reads(await.Context(t), p, "a", id), []string{whole("a"), ErrHung.Error()})
 	})
 }
 
@@ -270,7 +271,7 @@ func TestAGPUThatCrashesAloneIsReadAgainAtOnce(t *testing.T) {
 	well(t, p, id)
 	behave := misbehave(t, file)
 	for range 3 {
-		if said := reads(soon(t), p, id); said[0] == ErrHung.Error() || said[0] == whole(id) {
+		if said := reads(await.Context(t), p, id); said[0] == ErrHung.Error() || said[0] == whole(id) {
 			t.Error(said)
 		}
 	}
@@ -283,7 +284,7 @@ func TestGPUsAreOpenedWhileOthersAreRead(t *testing.T) {
 	id := "slow " + file
 	behave := misbehave(t, file)
 	for range 2 { // the first of which starts the child
-		until(t, "an answer of the other", func() bool {
+		await.Until(t, "an answer of the other", func() bool {
 			return slices.Equal(reads(brief(t), p, "a", id), []string{whole("a"), ErrOpening.Error()})
 		})
 	}
@@ -298,7 +299,7 @@ func TestAGPUThatCannotBeOpenedInTimeHangs(t *testing.T) {
 	p, file := pool(t, &reasons{}, func(o *PoolOptions) { o.OpenWait, o.Retries = 100*time.Millisecond, []time.Duration{time.Hour} })
 	misbehave(t, file)
 	id := "slow " + file
-	until(t, "that it hangs", func() bool {
+	await.Until(t, "that it hangs", func() bool {
 		return slices.Equal(reads(brief(t), p, "a", id), []string{whole("a"), ErrHung.Error()})
 	})
 }
@@ -317,7 +318,7 @@ func TestOpeningThatHoldsUpTheLibrary(t *testing.T) {
 			id := "holds " + file
 			well(t, p, "a")
 			behave := misbehave(t, file)
-			until(t, "that others are left alone meanwhile", func() bool {
+			await.Until(t, "that others are left alone meanwhile", func() bool {
 				return slices.Equal(reads(brief(t), p, "a", id), []string{ErrOpening.Error(), ErrOpening.Error()})
 			})
 			if c.ends {
@@ -325,7 +326,7 @@ func TestOpeningThatHoldsUpTheLibrary(t *testing.T) {
 				well(t, p, "a", id)
 				return
 			}
-			until(t, "that it hangs", func() bool {
+			await.Until(t, "that it hangs", func() bool {
 				return slices.Equal(reads(brief(t), p, "a", id), []string{whole("a"), ErrHung.Error()})
 			})
 		})
@@ -338,15 +339,15 @@ func TestARefusedGPUIsOpenedByTheNextLook(t *testing.T) {
 	behave := misbehave(t, file)
 	want := ErrRefused.Error() + `: "no such GPU"`
 	for range 2 {
-		if said := reads(soon(t), p, "a", id); !slices.Equal(said, []string{whole("a"), want}) {
+		if said := reads(await.Context(t), p, "a", id); !slices.Equal(said, []string{whole("a"), want}) {
 			t.Error(said)
 		}
 	}
 	behave()
-	if said := reads(soon(t), p, id); said[0] != want {
+	if said := reads(await.Context(t), p, id); said[0] != want {
 		t.Error(said)
 	}
-	if _, opened, err := p.Look(soon(t), []string{id}); err != nil || string(opened[id]) == `"no such GPU"` {
+	if _, opened, err := p.Look(await.Context(t), []string{id}); err != nil || string(opened[id]) == `"no such GPU"` {
 		t.Errorf("%s, %v", opened, err)
 	}
 	well(t, p, "a", id)
@@ -365,14 +366,14 @@ func TestALibraryThatTakesLongHoldsUpNobody(t *testing.T) {
 	if found, _, err := p.Look(ctx, nil); found != nil || err != nil {
 		t.Errorf("%s, %v", found, err)
 	}
-	until(t, "that its child is replaced", func() bool { _ = reads(brief(t), p, "a"); return told.of(Timeout) > 0 })
+	await.Until(t, "that its child is replaced", func() bool { _ = reads(brief(t), p, "a"); return told.of(Timeout) > 0 })
 	behave()
 	well(t, p, "a")
 }
 
 func TestAnotherBuildIsNoChildOfThisOne(t *testing.T) {
 	p, _ := pool(t, &reasons{}, func(o *PoolOptions) { o.Hello = Hello{1, "another"} })
-	if _, _, err := p.Look(soon(t), nil); !errors.Is(err, ErrNoWay) {
+	if _, _, err := p.Look(await.Context(t), nil); !errors.Is(err, ErrNoWay) {
 		t.Error(err)
 	}
 }
@@ -386,7 +387,7 @@ func TestACallWithoutTimeLeavesTheChildAsItIs(t *testing.T) {
 	for range 3 {
 		_ = reads(over, p, "a", "b")
 	}
-	if said := reads(soon(t), p, "a"); said[0] != whole("a") || len(told.n) > 0 {
+	if said := reads(await.Context(t), p, "a"); said[0] != whole("a") || len(told.n) > 0 {
 		t.Errorf("%q, told of %v", said, told.n)
 	}
 }
@@ -396,7 +397,7 @@ func TestWhatTheCallerRefusesIsAFaultOfTheChild(t *testing.T) {
 	p, _ := pool(t, &told)
 	well(t, p, "a")
 	refused := errors.New("no such row")
-	errs := p.Read(soon(t), []Ask{{"a", 1}}, func(int, uint8, bool, []byte) error { return refused })
+	errs := p.Read(await.Context(t), []Ask{{"a", 1}}, func(int, uint8, bool, []byte) error { return refused })
 	if !errors.Is(errs[0], refused) || told.of(Protocol) != 1 {
 		t.Errorf("%v, told of %v", errs, told.n)
 	}
@@ -420,12 +421,12 @@ func TestClosingAPoolEndsWhatHangs(t *testing.T) {
 	misbehave(t, file)
 	hangs := make(chan []string, 1)
 	go func() { hangs <- reads(context.Background(), p, id) }()
-	until(t, "the call", func() bool { return len(p.lane) == 1 })
+	await.Until(t, "the call", func() bool { return len(p.lane) == 1 })
 	p.Close()
 	if said := <-hangs; said[0] == whole(id) {
 		t.Error(said)
 	}
-	if said := reads(soon(t), p, id); said[0] != ErrClosed.Error() {
+	if said := reads(await.Context(t), p, id); said[0] != ErrClosed.Error() {
 		t.Error(said)
 	}
 }

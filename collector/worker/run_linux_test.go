@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"gpu_exporter/internal/await"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,21 +34,21 @@ func TestRun(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r Runner
-			o, err := r.Run(soon(t), shell(c.script, 1000))
+			o, err := r.Run(await.Context(t), shell(c.script, 1000))
 			if !errors.Is(err, c.err) {
 				t.Fatalf("%v, want %v", err, c.err)
 			}
 			if err == nil && (string(o.Stdout) != c.stdout || o.Stderr != c.stderr || o.Code != c.code) {
 				t.Errorf("%q, %q, %d", o.Stdout, o.Stderr, o.Code)
 			}
-			until(t, "no child", func() bool { _, n, _ := used(t); return n == 0 })
+			await.Until(t, "no child", func() bool { _, n, _ := used(t); return n == 0 })
 		})
 	}
 }
 
 func TestRunOfWhatIsNotThere(t *testing.T) {
 	var r Runner
-	if _, err := r.Run(soon(t), Program{Path: "/nonexistent/nvidia-smi"}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := r.Run(await.Context(t), Program{Path: "/nonexistent/nvidia-smi"}); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 }
@@ -64,7 +65,7 @@ func TestRunKillsTheWholeGroup(t *testing.T) {
 		{"at its end", "sleep 1000 & echo $! >" + at, false, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(soon(t))
+			ctx, cancel := context.WithCancel(await.Context(t))
 			defer cancel()
 			var r Runner
 			ended := make(chan error, 1)
@@ -73,7 +74,7 @@ func TestRunKillsTheWholeGroup(t *testing.T) {
 				ended <- err
 			}()
 			started := func() bool { text, _ := os.ReadFile(at); return strings.HasSuffix(string(text), "\n") }
-			until(t, "the program that it starts", started)
+			await.Until(t, "the program that it starts", started)
 			if c.cancelled {
 				cancel()
 			}
@@ -84,7 +85,7 @@ func TestRunKillsTheWholeGroup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			until(t, "its end", func() bool { return !alive(strings.TrimSpace(string(text))) })
+			await.Until(t, "its end", func() bool { return !alive(strings.TrimSpace(string(text))) })
 			if err := os.Remove(at); err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +96,7 @@ func TestRunKillsTheWholeGroup(t *testing.T) {
 func TestRunDoesNotAddToThoseThatDoNotDie(t *testing.T) {
 	var r Runner
 	r.dying.add(maxDying)
-	if _, err := r.Run(soon(t), shell("echo", 10)); !errors.Is(err, ErrStuck) {
+	if _, err := r.Run(await.Context(t), shell("echo", 10)); !errors.Is(err, ErrStuck) {
 		t.Error(err)
 	}
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"gpu_exporter/internal/await"
 	"os"
 	"strings"
 	"testing"
@@ -15,11 +16,11 @@ func command(line string, limit int) Program {
 
 func TestRun(t *testing.T) {
 	var r Runner
-	o, err := r.Run(soon(t), command("echo good& exit 9", 1000))
+	o, err := r.Run(await.Context(t), command("echo good& exit 9", 1000))
 	if err != nil || strings.TrimSpace(string(o.Stdout)) != "good" || o.Code != 9 {
 		t.Errorf("%q, %d, %v", o.Stdout, o.Code, err)
 	}
-	if _, err := r.Run(soon(t), command("echo 0123456789", 5)); !errors.Is(err, ErrTooLong) {
+	if _, err := r.Run(await.Context(t), command("echo 0123456789", 5)); !errors.Is(err, ErrTooLong) {
 		t.Errorf("too much output: %v", err)
 	}
 }
@@ -36,5 +37,5 @@ func TestRunEndsAtItsDeadline(t *testing.T) {
 	if _, err := r.Run(ctx, hangs); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
-	until(t, "its end", func() bool { r.dying.mu.Lock(); defer r.dying.mu.Unlock(); return r.dying.n == 0 })
+	await.Until(t, "its end", func() bool { r.dying.mu.Lock(); defer r.dying.mu.Unlock(); return r.dying.n == 0 })
 }

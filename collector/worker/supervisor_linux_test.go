@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"gpu_exporter/internal/await"
 	"os/exec"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ import (
 func TestCloseEndsAnExchange(t *testing.T) {
 	var told reasons
 	s := New(options(&told))
-	pid, err := request(soon(t), s, Frame{Type: askPID})
+	pid, err := request(await.Context(t), s, Frame{Type: askPID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,13 +23,13 @@ func TestCloseEndsAnExchange(t *testing.T) {
 		_, err := request(context.Background(), s, Frame{Type: askHang})
 		hangs <- err
 	}()
-	until(t, "the exchange", func() bool { return !s.mu.TryLock() || func() bool { s.mu.Unlock(); return false }() })
+	await.Until(t, "the exchange", func() bool { return !s.mu.TryLock() || func() bool { s.mu.Unlock(); return false }() })
 	s.Close()
 	if err := <-hangs; !errors.Is(err, ErrClosed) {
 		t.Errorf("the exchange ends with %v", err)
 	}
-	until(t, "the end of the child", func() bool { return !alive(pid) })
-	if _, err := request(soon(t), s, Frame{Type: ask}); !errors.Is(err, ErrClosed) {
+	await.Until(t, "the end of the child", func() bool { return !alive(pid) })
+	if _, err := request(await.Context(t), s, Frame{Type: ask}); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if len(told.n) != 0 {
@@ -56,7 +57,7 @@ func TestNoOrphans(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = patron.Wait() // killed
-	until(t, "the end of the orphan", func() bool { return !alive(pid) })
+	await.Until(t, "the end of the orphan", func() bool { return !alive(pid) })
 }
 
 func TestManyRoundsLeakNothing(t *testing.T) {
@@ -72,11 +73,11 @@ func TestManyRoundsLeakNothing(t *testing.T) {
 	descriptors, children, goroutines := used(t)
 	faults := []byte{askHang, askExit, askCrash, askGarbage, askTooLong}
 	for round := range rounds {
-		ctx, cancel := context.WithTimeout(soon(t), time.Minute)
+		ctx, cancel := context.WithTimeout(await.Context(t), time.Minute)
 		asked := faults[round%len(faults)]
 		if asked == askHang {
 			cancel()
-			ctx, cancel = context.WithTimeout(soon(t), 2*time.Millisecond)
+			ctx, cancel = context.WithTimeout(await.Context(t), 2*time.Millisecond)
 		}
 		if _, err := request(ctx, s, Frame{Type: asked}); err == nil {
 			t.Fatalf("round %d: no error", round)
@@ -89,12 +90,12 @@ func TestManyRoundsLeakNothing(t *testing.T) {
 			t.Errorf("%d times %s", told.of(reason), reason)
 		}
 	}
-	until(t, "as few descriptors, children and goroutines as before", func() bool {
+	await.Until(t, "as few descriptors, children and goroutines as before", func() bool {
 		d, c, g := used(t)
 		return d <= descriptors && c <= children && g <= goroutines+2
 	})
 	s.Close()
-	until(t, "no child", func() bool { _, c, _ := used(t); return c == 0 })
+	await.Until(t, "no child", func() bool { _, c, _ := used(t); return c == 0 })
 }
 
 func TestManyRoundsOfAPoolLeakNothing(t *testing.T) {
@@ -118,10 +119,10 @@ func TestManyRoundsOfAPoolLeakNothing(t *testing.T) {
 	if told.of(Timeout)+told.of(Crash) < rounds/2 {
 		t.Errorf("told of %v in %d rounds", told.n, rounds)
 	}
-	until(t, "as few descriptors, children and goroutines as before", func() bool {
+	await.Until(t, "as few descriptors, children and goroutines as before", func() bool {
 		d, c, g := used(t)
 		return d <= descriptors && c <= children && g <= goroutines+2
 	})
 	p.Close()
-	until(t, "no child", func() bool { _, c, _ := used(t); return c == 0 })
+	await.Until(t, "no child", func() bool { _, c, _ := used(t); return c == 0 })
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"gpu_exporter/internal/await"
 	"log/slog"
 	"strings"
 	"testing"
@@ -17,19 +18,11 @@ func options(told *reasons) Options {
 	}
 }
 
-// soon bounds what must not take long, on a busy machine.
-func soon(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // answers asks until the child of s does so again: it may be backing off.
 func answers(t *testing.T, s *Supervisor) {
 	t.Helper()
-	until(t, "an answer of a new child", func() bool {
-		text, err := request(soon(t), s, Frame{ask, []byte("again")})
+	await.Until(t, "an answer of a new child", func() bool {
+		text, err := request(await.Context(t), s, Frame{ask, []byte("again")})
 		return err == nil && text == "again"
 	})
 }
@@ -52,7 +45,7 @@ func TestFaultsOfAChild(t *testing.T) {
 			s := New(options(&told))
 			defer s.Close()
 			answers(t, s)
-			ctx := soon(t)
+			ctx := await.Context(t)
 			if c.reason == Timeout {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
@@ -74,7 +67,7 @@ func TestAnAnswerThatIsRefusedIsAFaultOfTheProtocol(t *testing.T) {
 	s := New(options(&told))
 	defer s.Close()
 	refused := errors.New("a row that is not in the table")
-	err := s.Exchange(soon(t), []Frame{{ask, nil}}, func(Frame) (bool, error) { return false, refused })
+	err := s.Exchange(await.Context(t), []Frame{{ask, nil}}, func(Frame) (bool, error) { return false, refused })
 	if !errors.Is(err, refused) || told.of(Protocol) != 1 {
 		t.Errorf("%v, told of %v", err, told.n)
 	}
@@ -83,7 +76,7 @@ func TestAnAnswerThatIsRefusedIsAFaultOfTheProtocol(t *testing.T) {
 func TestWhatALibraryPrintsDoesNoHarm(t *testing.T) {
 	s := New(options(&reasons{}))
 	defer s.Close()
-	if text, err := request(soon(t), s, Frame{askNoise, []byte("x")}); err != nil || text != "x" {
+	if text, err := request(await.Context(t), s, Frame{askNoise, []byte("x")}); err != nil || text != "x" {
 		t.Errorf("%q, %v", text, err)
 	}
 }
@@ -104,7 +97,7 @@ func TestWaysToStart(t *testing.T) {
 			o.Ways, o.Env = c.ways, c.env
 			s := New(o)
 			defer s.Close()
-			if _, err := request(soon(t), s, Frame{Type: ask}); !errors.Is(err, c.want) {
+			if _, err := request(await.Context(t), s, Frame{Type: ask}); !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 		})
@@ -139,11 +132,11 @@ func TestNoStartBeforeItsTime(t *testing.T) {
 	s := New(o)
 	defer s.Close()
 	for range 2 { // the first restart is at once
-		if _, err := request(soon(t), s, Frame{Type: askExit}); errors.Is(err, ErrBackOff) || err == nil {
+		if _, err := request(await.Context(t), s, Frame{Type: askExit}); errors.Is(err, ErrBackOff) || err == nil {
 			t.Fatalf("an exit: %v", err)
 		}
 	}
-	if _, err := request(soon(t), s, Frame{Type: ask}); !errors.Is(err, ErrBackOff) {
+	if _, err := request(await.Context(t), s, Frame{Type: ask}); !errors.Is(err, ErrBackOff) {
 		t.Errorf("%v, want %v", err, ErrBackOff)
 	}
 }
@@ -158,12 +151,12 @@ func TestChildrenThatDoNotDie(t *testing.T) {
 	for range maxDying {
 		s.leave(&child{process: hanging, cut: func() {}}, 0)
 	}
-	until(t, "the word stuck for each", func() bool { return told.of(Stuck) == maxDying })
-	if _, err := request(soon(t), s, Frame{Type: ask}); !errors.Is(err, ErrStuck) {
+	await.Until(t, "the word stuck for each", func() bool { return told.of(Stuck) == maxDying })
+	if _, err := request(await.Context(t), s, Frame{Type: ask}); !errors.Is(err, ErrStuck) {
 		t.Errorf("%v, want %v", err, ErrStuck)
 	}
 	close(hanging.ended) // the driver has let them go
-	until(t, "their end", func() bool { return !s.dying.full() })
+	await.Until(t, "their end", func() bool { return !s.dying.full() })
 	answers(t, s)
 }
 
@@ -174,7 +167,7 @@ func TestEndIsNoFault(t *testing.T) {
 	s := New(o)
 	defer s.Close()
 	for range 3 { // more than a fault may happen without a pause
-		if _, err := request(soon(t), s, Frame{Type: ask}); err != nil {
+		if _, err := request(await.Context(t), s, Frame{Type: ask}); err != nil {
 			t.Fatal(err)
 		}
 		s.End(Sleep)
@@ -195,7 +188,7 @@ func TestOneLogLineForEachChangeOfState(t *testing.T) {
 	defer s.Close()
 	for range 4 {
 		answers(t, s)
-		if _, err := request(soon(t), s, Frame{Type: askExit}); err == nil {
+		if _, err := request(await.Context(t), s, Frame{Type: askExit}); err == nil {
 			t.Fatal("no error")
 		}
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"gpu_exporter/internal/await"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,11 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
-
-// patience is how long a test waits for a condition before it says that it will not come.
-const patience = 2 * time.Minute
 
 // The command as a developer runs it: it tells where its parts are, they work together, and Ctrl-C leaves nothing behind.
 func TestStackRunsUntilInterrupted(t *testing.T) {
@@ -56,7 +53,7 @@ func TestStackRunsUntilInterrupted(t *testing.T) {
 		"the rules work":        `count(gpu:temperature_celsius:primary{instance="h1", source="simulation"})`,
 		"Alertmanager is told":  `sum(alertmanager_alerts_received_total{status="firing"}) > 0`, // of GpuWatchdog
 	} {
-		await(t, what, func() bool { return gives(t, parts["prometheus"], expr) })
+		await.Until(t, what, func() bool { return gives(t, parts["prometheus"], expr) })
 	}
 
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
@@ -66,26 +63,13 @@ func TestStackRunsUntilInterrupted(t *testing.T) {
 		t.Errorf("interrupted, it ends with %v", err)
 	}
 	for _, name := range []string{"exporter", "prometheus", "alertmanager"} {
-		if c, err := net.DialTimeout("tcp", strings.TrimPrefix(parts[name], "http://"), patience); err == nil {
+		if c, err := net.DialTimeout("tcp", strings.TrimPrefix(parts[name], "http://"), await.Patience); err == nil {
 			c.Close()
 			t.Errorf("%s is still there", name)
 		}
 	}
 	if entries, err := os.ReadDir(temporary); err != nil || len(entries) != 0 {
 		t.Errorf("left behind: %v, %v", entries, err)
-	}
-}
-
-func await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	pause := time.NewTicker(100 * time.Millisecond)
-	defer pause.Stop()
-	for end := time.After(patience); !holds(); {
-		select {
-		case <-pause.C:
-		case <-end:
-			t.Fatalf("not seen: %s", what)
-		}
 	}
 }
 

@@ -2,6 +2,7 @@ package faultfs
 
 import (
 	"errors"
+	"gpu_exporter/internal/await"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,23 +105,9 @@ func wait(t testing.TB, what string, done <-chan result) result {
 	}
 }
 
-// until waits for something that the kit or another process does soon.
-func until(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	pause := time.NewTicker(2 * time.Millisecond)
-	defer pause.Stop()
-	for end := time.After(patience); !holds(); {
-		select {
-		case <-pause.C:
-		case <-end:
-			t.Fatalf("not seen: %s", what)
-		}
-	}
-}
-
 func (i *Injection) untilWaiting(t testing.TB, n int) {
 	t.Helper()
-	until(t, "operations that wait", func() bool { return i.Waiting() == n })
+	await.Until(t, "operations that wait", func() bool { return i.Waiting() == n })
 }
 
 func inode(t testing.TB, path string) uint64 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"gpu_exporter/internal/await"
 	"os"
 	"os/exec"
 	"runtime"
@@ -82,7 +83,7 @@ func TestNothingIsLeft(t *testing.T) {
 	})
 	pread(kept).want(t, "a file that was left open", "", syscall.ENOTCONN)
 	_ = syscall.Close(kept)
-	until(t, "the goroutines gone", func() bool { return serving() == before })
+	await.Until(t, "the goroutines gone", func() bool { return serving() == before })
 	if n := descriptors(t); n != files {
 		t.Errorf("%d descriptors, %d before", n, files)
 	}

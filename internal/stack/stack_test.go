@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"gpu_exporter/internal/await"
 	"net"
 	"net/http"
 	"os"
@@ -15,7 +16,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -73,11 +73,8 @@ func fakeOptions(dir string) Options {
 	}
 }
 
-// patience is how long a test waits for a condition before it says that it will not come.
-const patience = time.Minute
-
 func isOpen(url string) bool {
-	c, err := net.DialTimeout("tcp", strings.TrimPrefix(url, "http://"), patience)
+	c, err := net.DialTimeout("tcp", strings.TrimPrefix(url, "http://"), await.Patience)
 	if err != nil {
 		return false
 	}
@@ -88,15 +85,7 @@ func isOpen(url string) bool {
 // untilClosed waits until nobody listens there.
 func untilClosed(t *testing.T, url string) {
 	t.Helper()
-	pause := time.NewTicker(20 * time.Millisecond)
-	defer pause.Stop()
-	for end := time.After(patience); isOpen(url); {
-		select {
-		case <-pause.C:
-		case <-end:
-			t.Fatalf("%s is still there", url)
-		}
-	}
+	await.Until(t, url+" is closed", func() bool { return !isOpen(url) })
 }
 
 func TestAllPartsLiveAndEndTogether(t *testing.T) {
