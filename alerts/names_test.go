@@ -1,23 +1,12 @@
 package alerts
 
 import (
-	"context"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
+	"gpu_exporter/internal/served"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
-	"time"
-
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-
-	"gpu_exporter/collector"
-	"gpu_exporter/exporter"
 )
 
 // foreign are the names of Prometheus and Alertmanager themselves that we use.
@@ -35,54 +24,10 @@ var noMetrics = map[string]string{
 	"gpu_utilization":   "annotation, for JARVIS",
 }
 
-// latest is a source of one snapshot.
-type latest struct{ *collector.Snapshot }
-
-func (l latest) Fresh(context.Context) *collector.Snapshot { return l.Snapshot }
-
-// exportersOwn are the families that the exporter tells of itself: all of them, since each has had an event.
-func exportersOwn(t *testing.T) []string {
-	t.Helper()
-	self := exporter.NewSelf(exporter.Options{}, "sysfs")
-	exporter.NewReloader(self, slog.New(slog.DiscardHandler))
-	zero := func() int { return 0 }
-	self.Tell(exporter.About{
-		WebSocketClients: zero, HistoryEntries: zero, HistoryBytes: zero, HistoryWriteErrors: func() uint64 { return 0 },
-		DropReasons: []string{"slow"},
-	})
-	self.Rejected("sysfs", collector.Temperature)
-	device := collector.Status{Info: collector.Info{GPU: "0000:03:00.0", Source: "sysfs"}, At: time.Unix(1, 0)}
-	source := latest{&collector.Snapshot{Devices: []collector.Status{device}}}
-	route := exporter.MetricsRoute(source, self, exporter.Options{})
-	handler := self.CountRequests(route.Pattern, route.Handler)
-	request := httptest.NewRequest(http.MethodGet, route.Pattern, nil)
-	handler.ServeHTTP(httptest.NewRecorder(), request) // is counted
-	answer := httptest.NewRecorder()
-	handler.ServeHTTP(answer, request)
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for name := range families {
-		if strings.HasPrefix(name, "gpu_exporter_") {
-			names = append(names, name)
-		}
-	}
-	if len(names) < 15 {
-		t.Fatalf("only %d families found: %v", len(names), names)
-	}
-	return names
-}
-
 // known are all names that rules and texts may use.
 func known(t *testing.T) []string {
 	t.Helper()
-	names := append(exportersOwn(t), foreign...)
-	for _, q := range collector.Quantities {
-		names = append(names, q.Name)
-	}
+	names := append(served.Names(t), foreign...)
 	for _, rules := range rulesOf(Defaults) {
 		for _, r := range rules {
 			names = append(names, r.Record)

@@ -1,22 +1,13 @@
 package grafana
 
 import (
-	"context"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"gpu_exporter/alerts"
-	"gpu_exporter/collector"
-	"gpu_exporter/exporter"
+	"gpu_exporter/internal/served"
 )
 
 var (
@@ -159,49 +150,8 @@ func TestTablesAskForNowAndCurvesForARange(t *testing.T) {
 // prometheusOwn are names that Prometheus makes for each target and rule.
 var prometheusOwn = []string{"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"}
 
-// latest is a source of one snapshot.
-type latest struct{ *collector.Snapshot }
-
-func (l latest) Fresh(context.Context) *collector.Snapshot { return l.Snapshot }
-
-// exportersOwn are the families that the exporter tells of itself, each having had an event.
-func exportersOwn(t *testing.T) (names []string) {
-	t.Helper()
-	self := exporter.NewSelf(exporter.Options{}, "sysfs")
-	exporter.NewReloader(self, slog.New(slog.DiscardHandler))
-	zero := func() int { return 0 }
-	self.Tell(exporter.About{
-		WebSocketClients: zero, HistoryEntries: zero, HistoryBytes: zero, HistoryWriteErrors: func() uint64 { return 0 },
-		DropReasons: []string{"slow"},
-	})
-	self.Rejected("sysfs", collector.Temperature)
-	self.Read("sysfs", collector.ResultOK, time.Millisecond)
-	device := collector.Status{Info: collector.Info{GPU: "0000:03:00.0", Source: "sysfs"}, At: time.Unix(1, 0)}
-	route := exporter.MetricsRoute(latest{&collector.Snapshot{Devices: []collector.Status{device}}}, self, exporter.Options{})
-	handler := self.CountRequests(route.Pattern, route.Handler)
-	request := httptest.NewRequest(http.MethodGet, route.Pattern, nil)
-	handler.ServeHTTP(httptest.NewRecorder(), request) // is counted
-	answer := httptest.NewRecorder()
-	handler.ServeHTTP(answer, request)
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, family := range families {
-		names = append(names, name)
-		if len(family.Metric) > 0 && family.Metric[0].Histogram != nil {
-			names = append(names, name+"_bucket")
-		}
-	}
-	return names
-}
-
 func TestQueriesAskForNamesThatExist(t *testing.T) {
-	known := slices.Concat(exportersOwn(t), prometheusOwn)
-	for _, q := range collector.Quantities {
-		known = append(known, q.Name)
-	}
+	known := slices.Concat(served.Names(t), prometheusOwn)
 	for _, f := range alerts.Files(alerts.Defaults) {
 		for _, g := range f.Groups {
 			if f.Name != "recording.yml" { // that alone may be relied on
