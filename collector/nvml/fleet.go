@@ -241,6 +241,7 @@ func (f *Fleet) look(ctx context.Context, e *errand, all bool) (list []Identity,
 			return nil, err
 		}
 	}
+	var refusal error
 	for _, id := range ids {
 		text, answered := answers[id]
 		if !answered {
@@ -252,13 +253,18 @@ func (f *Fleet) look(ctx context.Context, e *errand, all bool) (list []Identity,
 			return nil, err
 		}
 		if o.Code != Success { // as of those that this user may not see
+			refusal = fmt.Errorf("%w: %w", worker.ErrRefused, o.Code)
 			f.o.Log.Debug("NVML does not open a GPU", "gpu", id, "err", o.Code)
 			continue
 		}
 		e.has[label(o.Identity.BusID)] = true
 		list = append(list, o.Identity)
 	}
-	if len(list) == 0 && len(answers) == len(ids) {
+	switch {
+	case len(list) > 0 || len(answers) < len(ids):
+	case refusal != nil:
+		e.silence(refusal)
+	default:
 		e.end(worker.Sleep) // it has nothing to do
 	}
 	return list, nil

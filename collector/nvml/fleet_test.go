@@ -352,6 +352,29 @@ func TestGPUThatIsLost(t *testing.T) {
 	expect(t, "it is back", s.power(within(t, enough), first, second), "11", "22")
 }
 
+// Where NVML opens none of those that are asked for, a look costs one child, and readings cost none.
+func TestGPUThatIsRefused(t *testing.T) {
+	d := two()
+	d.GPUs[0].Open = NoPermission
+	s := newSite(t, d)
+	for looks := 1; looks <= 2; looks++ {
+		expect(t, "found", s.find(first))
+		for range 2 {
+			if r := s.Read(within(t, enough), []Target{first}); !errors.Is(r[0].Err, worker.ErrRefused) || !errors.Is(r[0].Err, NoPermission) {
+				t.Error(r[0].Err)
+			}
+		}
+		if ends := s.restarted(worker.DriverChanged) + s.restarted(worker.Sleep); ends != looks {
+			t.Errorf("%d children were ended after %d looks", ends, looks)
+		}
+	}
+	expect(t, "beside one that is opened", s.find(first, second), "00000000:02:00.0 GPU-2")
+	expect(t, "which is read", s.power(within(t, enough), second), "22")
+	s.set(two())
+	expect(t, "when NVML opens it", s.find(first), "00000000:01:00.0 GPU-1")
+	expect(t, "read", s.power(within(t, enough), first), "11")
+}
+
 // A GPU that hangs costs the others a cycle or two, and is left alone then.
 func TestGPUThatHangs(t *testing.T) {
 	s := newSite(t, two())
