@@ -91,7 +91,7 @@ func serve(ctx context.Context, o *options, p program) int {
 	stopPolling := poll(ctx, poller, log)
 	record(ctx, poller, api, log)
 	stopReloading := reloadOnHangup(ctx, reloader)
-	tellSystemd(ctx, poller, log)
+	stopping := tellSystemd(ctx, poller, log)
 
 	status := 0
 	select {
@@ -101,6 +101,7 @@ func serve(ctx context.Context, o *options, p program) int {
 		log.Error("the server ended", "err", err)
 		status = 1
 	}
+	stopping()
 	ending.Store(true)
 	stopReloading()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)

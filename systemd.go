@@ -10,23 +10,23 @@ import (
 	"gpu_exporter/collector"
 )
 
-// tellSystemd says that the service is up, that it ends when ctx is done, and, where the unit has a watchdog, that it is
-// alive: as long as the loop of the poller has its turns, since all that is served comes from there. Without systemd it
-// does nothing.
-func tellSystemd(ctx context.Context, poller *collector.Poller, log *slog.Logger) {
+// tellSystemd says that the service is up, and, where the unit has a watchdog, that it is alive until ctx is done: as long
+// as the loop of the poller has its turns, since all that is served comes from there. What it returns says that the
+// service ends. Without systemd it does nothing.
+func tellSystemd(ctx context.Context, poller *collector.Poller, log *slog.Logger) (stopping func()) {
 	notify := func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {
 			log.Warn("systemd cannot be told", "state", state, "err", err)
 		}
 	}
 	notify(daemon.SdNotifyReady)
-	context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping) })
+	stopping = func() { notify(daemon.SdNotifyStopping) }
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		log.Warn("the watchdog of systemd has no time", "err", err)
 	}
 	if every <= 0 {
-		return
+		return stopping
 	}
 	go func() {
 		beat := time.NewTicker(every / 2)
@@ -44,4 +44,5 @@ func tellSystemd(ctx context.Context, poller *collector.Poller, log *slog.Logger
 			cancel()
 		}
 	}()
+	return stopping
 }
