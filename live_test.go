@@ -115,15 +115,18 @@ func TestLivePrometheusGetsEverySeries(t *testing.T) {
 			return p.query(t, fmt.Sprintf("sum(up{job=%q})", job))[""] == float64(len(cases))
 		})
 		for _, c := range cases {
-			got := p.query(t, fmt.Sprintf(`{job=%q, tree=%q}`, job, c))
-			missing := 0
-			for key, v := range want[c] {
-				if g, ok := got[key]; !ok || g != v {
-					t.Errorf("job %s, case %s: %s is %v, told %v, want %v", job, c, key, g, ok, v)
-					missing++
+			var missing []string // of one scrape, which may fail: all series are stale then until the next
+			await.Until(t, fmt.Sprintf("all series of job %s, case %s", job, c), func() bool {
+				missing = nil
+				got := p.query(t, fmt.Sprintf(`{job=%q, tree=%q}`, job, c))
+				for key, v := range want[c] {
+					if g, ok := got[key]; !ok || g != v {
+						missing = append(missing, fmt.Sprintf("%s is %v, told %v, want %v", key, g, ok, v))
+					}
 				}
-			}
-			t.Logf("job %s, case %s: %d of %d series of once arrived", job, c, len(want[c])-missing, len(want[c]))
+				return len(missing) == 0
+			}, func() string { return strings.Join(missing, "\n") })
+			t.Logf("job %s, case %s: %d series of once arrived", job, c, len(want[c]))
 		}
 	}
 	if n := p.query(t, `sum(histogram_count(gpu_exporter_read_duration_seconds{job="protobuf"}))`)[""]; n == 0 {

@@ -47,14 +47,15 @@ func TestOnceStates(t *testing.T) {
 	forever := make(chan struct{})
 	defer close(forever)
 	for name, c := range map[string]struct {
-		read func(context.Context) error
-		want string
+		read     func(context.Context) error
+		deadline string
+		want     string
 	}{
-		"asleep": {func(context.Context) error { return collector.ErrAsleep }, `"state":"asleep"`},
-		"gone":   {func(context.Context) error { return collector.ErrGone }, `"state":"gone"`},
-		"hung":   {func(context.Context) error { <-forever; return nil }, `"state":"hung"`},
+		"asleep": {func(context.Context) error { return collector.ErrAsleep }, "1m", `"state":"asleep"`},
+		"gone":   {func(context.Context) error { return collector.ErrGone }, "1m", `"state":"gone"`},
+		"hung":   {func(context.Context) error { <-forever; return nil }, "20ms", `"state":"hung"`},
 	} {
-		out, _, status := finish(t, fakes(newFakeGPU("sim:0", c.read)), "once", "--format=json", "--polling.deadline=20ms")
+		out, _, status := finish(t, fakes(newFakeGPU("sim:0", c.read)), "once", "--format=json", "--polling.deadline="+c.deadline)
 		if status != 0 || !strings.Contains(out, c.want) {
 			t.Errorf("%s: status %d, output %s", name, status, out)
 		}

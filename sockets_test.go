@@ -236,9 +236,18 @@ func startForSockets(t *testing.T, clients int) (s *server, before hwcase.Sample
 func (s *server) untilLeft(t *testing.T, before hwcase.Samples) hwcase.Samples {
 	t.Helper()
 	const goroutines, files = "go_goroutines", "process_open_fds"
-	return s.until(t, "all as it was before the clients came", func(m hwcase.Samples) bool {
+	return s.untilUnhurried(t, "all as it was before the clients came", func(m hwcase.Samples) bool {
 		return m[webSocketClients] == 0 && m[goroutines] <= before[goroutines]+inACycle && m[files] <= before[files]
 	})
+}
+
+func (s *server) untilUnhurried(t *testing.T, what string, holds func(hwcase.Samples) bool) (last hwcase.Samples) {
+	t.Helper()
+	await.Until(t, what, func() bool {
+		last = s.unhurried(t)
+		return holds(last)
+	}, func() string { return fmt.Sprint("last scrape: ", last) }, s.logged)
+	return last
 }
 
 // unhurried is a scrape that may last: ten thousand clients leave little of a machine that is busy anyway.
@@ -284,7 +293,7 @@ func measureCrowd(t *testing.T, path string, readers, deaf int) (p99 time.Durati
 
 	m := during
 	if deaf > 0 {
-		m = s.until(t, "the end of those who never read", func(m hwcase.Samples) bool {
+		m = s.untilUnhurried(t, "the end of those who never read", func(m hwcase.Samples) bool {
 			return m[droppedFor("slow")] >= float64(deaf) && m[webSocketClients] <= float64(readers)
 		})
 	}

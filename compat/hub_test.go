@@ -84,29 +84,34 @@ func TestHundredClientsGetTheSameBytes(t *testing.T) {
 	// What is made from now on is for all. The first of it may be made already.
 	begin := made.Load() + 2
 	wire := [2]map[int64][]byte{{}, {}} // by whether it is compressed
+	same := 0
 	for i, p := range peers {
-		var last int64
-		for n := 0; last < begin+3; n++ {
-			var number int64
+		for n, number := 0, int64(0); number < begin+3; n++ {
 			if _, err := fmt.Sscanf(p.next().text, `{"type":"gpus","data":[%d`, &number); err != nil {
 				t.Fatal(err)
 			}
-			if last >= begin && number != last+1 {
-				t.Errorf("client %d missed what is between frame %d and frame %d", i, last, number)
-			}
-			last = number
 			if number < begin {
 				continue
 			}
 			frame := taps[i].frames()[n]
-			if first, ok := wire[i%2][number]; ok && !bytes.Equal(first, frame) {
+			first, met := wire[i%2][number]
+			switch {
+			case !met:
+				wire[i%2][number] = frame
+			case bytes.Equal(first, frame):
+				same++
+			default:
 				t.Errorf("client %d got other bytes", i)
 			}
-			wire[i%2][number] = frame
 		}
 	}
-	if small, large := len(wire[0][begin]), len(wire[1][begin]); small == 0 || small > large/4 {
-		t.Errorf("%d bytes compressed, %d not", small, large)
+	if same < len(peers) { // of some four times as many; who is late gets the newest alone
+		t.Errorf("only %d frames came to more than one client", same)
+	}
+	for number, small := range wire[0] {
+		if large, both := wire[1][number]; both && len(small) > len(large)/4 {
+			t.Errorf("frame %d: %d bytes compressed, %d not", number, len(small), len(large))
+		}
 	}
 }
 
@@ -186,20 +191,14 @@ func TestSlowSocketIsDropped(t *testing.T) {
 	if got := r.dropped(); !slices.Equal(got, []Drop{DropSlow, DropSlow, DropSlow}) {
 		t.Errorf("dropped %q", got)
 	}
-	var last time.Time
-	var worst time.Duration
-	for range len(quick.heard) {
-		h := <-quick.heard
-		if h.err != nil {
+	came := len(quick.heard)
+	for range came {
+		if h := <-quick.heard; h.err != nil {
 			t.Fatal(h.err)
 		}
-		if !last.IsZero() {
-			worst = max(worst, h.at.Sub(last))
-		}
-		last = h.at
 	}
-	if worst > 2*time.Second { // a frame is due each 250 ms; this machine may be busy
-		t.Errorf("who reads waited %v", worst)
+	if came < 5 { // of 20 and more; who waited for the others got none for 5 s
+		t.Errorf("who reads got %d frames until the others were dropped", came)
 	}
 }
 

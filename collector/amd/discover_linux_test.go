@@ -7,10 +7,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/internal/await"
 )
 
 // uevent is that of a card by its address.
@@ -150,28 +152,26 @@ func TestDiscoveryThatBlocks(t *testing.T) {
 	tr := card(t, at("card2", files{"uevent": uevent("0000:04:00.0"), "vendor": "0x1002"}).with(files{"D/uevent": aPipe}))
 	p := New(tr.options())
 	for range 2 {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		list, err := p.Discover(ctx)
 		cancel()
 		if len(list) != 1 || err == nil {
 			t.Fatalf("Discover = %d devices, %v; want the other card and an error", len(list), err)
 		}
 	}
+	var other *os.File
+	await.Until(t, "somebody who reads the pipe", func() (is bool) { // nobody: ENXIO
+		file, err := os.OpenFile(tr.path("D/uevent"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		other = file
+		return err == nil
+	})
 	tr.must(os.Rename(tr.path("D/uevent"), tr.path("D/pipe")))
 	tr.write(files{"D/uevent": uevent("0000:03:00.0")})
-	other, err := os.OpenFile(tr.path("D/pipe"), os.O_WRONLY, 0) // whoever is stuck goes on now
-	tr.must(err)
-	tr.must(other.Close())
-	for tries := 0; ; tries++ {
+	tr.must(other.Close()) // whoever is stuck goes on now
+	await.Until(t, "both cards", func() bool {
 		list, err := p.Discover(t.Context())
-		if err == nil && len(list) == 2 {
-			return
-		}
-		if tries == 1000 {
-			t.Fatalf("Discover = %d devices, %v; want both cards", len(list), err)
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return err == nil && len(list) == 2
+	})
 }
 
 func TestIdentity(t *testing.T) {

@@ -202,8 +202,13 @@ func TestAGPUThatWakesUpIsReadAndNamed(t *testing.T) {
 	if d := l.state(first, collector.StateAsleep); d.Name != "X900" || len(d.Samples) > 0 {
 		t.Errorf("asleep again it is %+v", d)
 	}
-	await.Until(t, "the end of the last call", func() bool { return len(children()) == 0 })
-	before := len(h.calls())
+	before := -1
+	await.Until(t, "the end of the last call", func() bool { // which may not have begun when it was seen asleep
+		last := before
+		before = len(h.calls())
+		l.state(first, collector.StateAsleep)
+		return before == last && len(children()) == 0
+	})
 	for range 5 {
 		l.state(first, collector.StateAsleep)
 	}
