@@ -16,6 +16,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v2"
+
+	"gpu_exporter/internal/hwcase"
 )
 
 const (
@@ -314,8 +316,9 @@ type scrapeFile struct {
 		}
 	}
 	Jobs []struct {
-		Name   string          `yaml:"job_name"`
-		Static []staticTargets `yaml:"static_configs"`
+		Name        string          `yaml:"job_name"`
+		Static      []staticTargets `yaml:"static_configs"`
+		SampleLimit int             `yaml:"sample_limit"`
 	} `yaml:"scrape_configs"`
 }
 
@@ -393,6 +396,44 @@ func TestMonitoringTellsTheHost(t *testing.T) {
 			if got := s.Labels["instance"]; got != "this-host" {
 				t.Errorf("job %s, %v: instance %q, want this-host, for which a user puts his own", j.Name, s.Targets, got)
 			}
+		}
+	}
+}
+
+// Beyond the limit Prometheus takes nothing of a scrape. A host may have 64 GPUs, and the exporter tells of itself too.
+func TestALargeHostIsBelowTheSampleLimit(t *testing.T) {
+	const cards, ofItself = 64, 500
+	most, largest := 0, ""
+	for _, root := range []string{"testdata/cases", "../shared/fixtures"} {
+		files, err := filepath.Glob(root + "/*/*/expected*.prom")
+		if err != nil || len(files) == 0 && !strings.HasPrefix(root, "..") {
+			t.Fatalf("%s: %d cases, %v", root, len(files), err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			samples, err := hwcase.Parse(string(text))
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			here := 0
+			for sample := range samples {
+				if strings.HasPrefix(sample, "gpu_info{") {
+					here++
+				}
+			}
+			if ofEach := len(samples) / max(here, 1); ofEach > most {
+				most, largest = ofEach, file
+			}
+		}
+	}
+	for _, file := range []string{prometheusConfig, prometheusOld} {
+		var config scrapeFile
+		decodeFile(t, file, &config)
+		if limit, want := config.Jobs[0].SampleLimit, cards*most+ofItself; limit < want {
+			t.Errorf("%s: sample_limit %d; %d GPUs such as that of %s give %d", file, limit, cards, largest, want)
 		}
 	}
 }
