@@ -7,6 +7,9 @@ const (
 	nameOfBar = "{{gpu}} {{instance}} {{name}}" // begins with what cards differ in: the end is cut off
 )
 
+// toldMargin is the margin of GPUs whose driver tells it instead of a limit: of the core, which NVIDIA's sensor gpu is.
+const toldMargin = `label_replace(gpu_temperature_margin_celsius{G}, "sensor", "gpu", "", "")`
+
 // compared is what GPUs are held against each other by.
 var compared = []struct {
 	title, expr   string
@@ -23,9 +26,9 @@ var compared = []struct {
 		title: "Margin to the own limit", of: margin, before: "{{sensor}} ", full: 100,
 		// Bars are sorted by it; curves have an order of their own.
 		expr: `sort((min without (limit) (gpu_temperature_limit_celsius{G, limit=~"critical|slowdown"})` +
-			` - gpu_temperature_celsius{G})` + named + `{N})`,
+			` - gpu_temperature_celsius{G} or ` + toldMargin + `)` + named + `{N})`,
 		about:  "Degrees from a sensor to the limit at which the GPU slows down or is in danger: models differ in it.",
-		absent: "the GPU slept, or its driver tells no limit of that sensor.",
+		absent: "the GPU slept, or its driver tells neither a limit of that sensor nor the margin.",
 	},
 	{
 		title: "Utilization", expr: `gpu:utilization:ratio{N}`, of: load,
@@ -61,21 +64,26 @@ var compared = []struct {
 		absent: "the GPU was idle (5 % or less), slept, or does not tell both.",
 	},
 	{
-		title: "Fan duty", expr: `max without (fan) (gpu_fan_duty_ratio{G})` + named + `{N}`, of: share,
+		title: "Fan duty", expr: fastestFan("{G}") + named + `{N}`, of: share,
 		about: "The fastest fan, as share of full speed.", absent: "the GPU has no fan, does not tell of it, or slept.",
 	},
 }
 
 // summed are the quantities of the table of least, mean and greatest values.
 var summed = []struct {
-	title, expr string // %s is the function
+	title, expr string // %[1]s is the function
 	of          quantity
 	width       int // of a column, so that all of them fit
 }{
-	{"Heat", "%s_over_time(gpu:temperature_celsius:primary{N}[$__range])", temperature, 88},
-	{"Load", "%s_over_time(gpu:utilization:ratio{N}[$__range])", load, 88},
-	{"Memory", "%s_over_time(gpu:memory_used:ratio{N}[$__range])", filling, 112},
-	{"Power", "round(%s_over_time(gpu:power_watts:primary{N}[$__range]))", watts, 100},
+	{"Heat", overTime("gpu:temperature_celsius:primary"), temperature, 88},
+	{"Load", overTime("gpu:utilization:ratio"), load, 88},
+	{"Memory", overTime("gpu:memory_used:ratio"), filling, 112},
+	{"Power", "round(" + overTime("gpu:power_watts:primary") + ")", watts, 100},
+}
+
+// overTime makes one row of a card also where a reading went on as another series, of another sensor or domain.
+func overTime(name string) string {
+	return "%[1]s by (cluster, job, instance, gpu, name) (%[1]s_over_time(" + name + "{N}[$__range]))"
 }
 
 func overTheRange() panel {
@@ -90,8 +98,7 @@ func overTheRange() panel {
 	for _, s := range summed {
 		for _, f := range []struct{ title, function string }{{"min", "min"}, {"mean", "avg"}, {"max", "max"}} {
 			field := fmt.Sprintf("Value #%c", 'A'+len(p.queries))
-			expr := "max by (cluster, job, instance, gpu, name) (" + fmt.Sprintf(s.expr, f.function) + ")"
-			p.queries = append(p.queries, query{expr: expr})
+			p.queries = append(p.queries, query{expr: fmt.Sprintf(s.expr, f.function)})
 			p.columns = append(p.columns, column{field: field, title: s.title + " " + f.title, of: s.of, width: s.width})
 		}
 	}

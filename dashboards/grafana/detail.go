@@ -5,14 +5,14 @@ func detail() page {
 		uid: "gpu-detail", title: "GPU in detail",
 		about:     "Everything that one GPU tells.",
 		variables: []variable{jobs, clusters, instance, gpu},
-		simulated: `count(gpu_info{G, source="simulation"}) or vector(0)`,
+		simulated: `count(gpu_info{O, source="simulation"}) or vector(0)`,
 		sections: []section{
 			{"Who", []panel{
 				{
 					kind: tableKind, title: "Identity", width: 24, height: 4, of: word,
 					about:   "What the GPU is, and where its readings come from.",
 					absent:  "the GPU is unknown: its exporter is down, or has forgotten it.",
-					queries: []query{{expr: `gpu_info{G}`}},
+					queries: []query{{expr: `gpu_info{O}`}},
 					columns: []column{
 						{field: "name", title: "Name", width: 280}, {field: "source", title: "Source"}, {field: "vendor", title: "Vendor"},
 						{field: "type", title: "Type"}, {field: "driver", title: "Driver"}, {field: "driver_version", title: "Version"},
@@ -25,13 +25,13 @@ func detail() page {
 					about: "ok: all was read. partial: some readings failed. asleep: it is left asleep. " +
 						"hung: it does not answer. gone: it is no longer there.",
 					absent:  "the exporter is down, or has forgotten the GPU.",
-					queries: []query{{`gpu_state{G} == 1`, "{{state}}"}},
+					queries: []query{{`gpu_state{O} == 1`, "{{state}}"}},
 				},
 				{
 					kind: tableKind, title: "Mode", width: 18, height: 4, of: word,
 					about:   "Settings of the driver.",
 					absent:  "the driver tells none of its settings, or the GPU sleeps.",
-					queries: []query{{expr: `gpu_mode_info{G}`}},
+					queries: []query{{expr: `gpu_mode_info{O}`}},
 					columns: []column{
 						{field: "performance_level", title: "Performance level"}, {field: "power_profile", title: "Power profile"},
 						{field: "persistence", title: "Persistence"}, {field: "compute", title: "Compute"}, {field: "mig", title: "MIG"},
@@ -44,31 +44,31 @@ func detail() page {
 					kind: statKind, title: "Temperature", width: 5, height: 4, of: temperature,
 					about:   "Of the first sensor that there is: edge, core, package, SoC, hotspot.",
 					absent:  "the GPU sleeps, is lost, or has no sensor.",
-					queries: []query{{`gpu:temperature_celsius:primary{G}`, "{{sensor}}"}},
+					queries: []query{{`gpu:temperature_celsius:primary{O}`, "{{sensor}}"}},
 				},
 				{
 					kind: statKind, title: "Utilization", width: 5, height: 4, of: load,
 					about:   "Share of time in which the GPU was busy, of the busiest engine where only engines are told.",
 					absent:  "the GPU sleeps, is lost, or does not tell it.",
-					queries: []query{{`gpu:utilization:ratio{G}`, ""}},
+					queries: []query{{`gpu:utilization:ratio{O}`, ""}},
 				},
 				{
 					kind: statKind, title: "Memory", width: 5, height: 4, of: filling,
 					about:   "Share of its memory that is in use; of an integrated GPU with what it borrows from the host.",
 					absent:  "the GPU sleeps, is lost, or does not tell it.",
-					queries: []query{{`gpu:memory_used:ratio{G}`, ""}},
+					queries: []query{{`gpu:memory_used:ratio{O}`, ""}},
 				},
 				{
 					kind: statKind, title: "Power", width: 5, height: 4, of: watts,
 					about:   "Draw of the board, else of the package, graphics part or SoC.",
 					absent:  "the GPU sleeps, is lost, or does not tell it.",
-					queries: []query{{`gpu:power_watts:primary{G}`, "{{domain}}"}},
+					queries: []query{{`gpu:power_watts:primary{O}`, "{{domain}}"}},
 				},
 				{
 					kind: statKind, title: "Fan", width: 4, height: 4, of: share,
 					about:   "The fastest fan, as share of full speed.",
 					absent:  "the GPU has no fan, does not tell of it, or sleeps.",
-					queries: []query{{`max(gpu_fan_duty_ratio{G})`, ""}},
+					queries: []query{{`max(` + fastestFan("{O}") + `)`, ""}},
 				},
 			}},
 			{"Heat", []panel{
@@ -80,11 +80,13 @@ func detail() page {
 						{match: "^hotspot\\b", colour: red}, {match: "^memory", colour: green}, {match: "^(pcie|vr_graphics)\\b", colour: cyan},
 						{match: "critical|slowdown", dashed: true},
 					},
-					about:  "All sensors; dashed, the limits at which the GPU slows down or is in danger.",
+					about: "All sensors; dashed, the limits at which the GPU slows down or is in danger. " +
+						"Where the driver tells only how far it is to them, that is the margin.",
 					absent: "the GPU slept or was lost, or has no such sensor or limit.",
 					queries: []query{
-						{`gpu_temperature_celsius{G}`, "{{sensor}}"},
-						{`gpu_temperature_limit_celsius{G, limit=~"critical|slowdown"}`, "{{sensor}} {{limit}}"},
+						{`gpu_temperature_celsius{O}`, "{{sensor}}"},
+						{`gpu_temperature_limit_celsius{O, limit=~"critical|slowdown"}`, "{{sensor}} {{limit}}"},
+						{`gpu_temperature_margin_celsius{O}`, "margin"},
 					},
 				},
 				{
@@ -93,7 +95,7 @@ func detail() page {
 					about:  "A difference that grows over months is thermal paste that dries out.",
 					absent: "the GPU has no hotspot sensor, or slept.",
 					queries: []query{{
-						`gpu_temperature_celsius{G, sensor="hotspot"} - ignoring (sensor) gpu_temperature_celsius{G, sensor=~"edge|gpu"}`,
+						`gpu_temperature_celsius{O, sensor="hotspot"} - ignoring (sensor) gpu_temperature_celsius{O, sensor=~"edge|gpu"}`,
 						"difference",
 					}},
 				},
@@ -102,14 +104,14 @@ func detail() page {
 					looks:   []look{{match: ".", colour: cyan, shades: true}},
 					about:   "Revolutions of each fan; 0 is a fan that stands, as many do while the card is cool.",
 					absent:  "the GPU has no fan, does not tell its speed, or slept.",
-					queries: []query{{`gpu_fan_speed_rpm{G}`, "fan {{fan}}"}},
+					queries: []query{{`gpu_fan_speed_rpm{O}`, "fan {{fan}}"}},
 				},
 				{
 					kind: curvesKind, title: "Fan duty", width: 12, height: 7, of: share,
 					looks:   []look{{match: ".", colour: cyan, shades: true}},
 					about:   "Share of full speed that is commanded.",
 					absent:  "the GPU has no fan, does not tell it, or slept.",
-					queries: []query{{`gpu_fan_duty_ratio{G}`, "fan {{fan}}"}},
+					queries: []query{{`gpu_fan_duty_ratio{O}`, "fan {{fan}}"}},
 				},
 			}},
 			{"Load", []panel{
@@ -119,8 +121,8 @@ func detail() page {
 					about:  "Share of time in which the GPU, and each of its engines, was busy.",
 					absent: "the GPU slept, or does not tell of that engine.",
 					queries: []query{
-						{`gpu_utilization_ratio{G}`, "GPU"},
-						{`gpu_engine_utilization_ratio{G}`, "{{engine}}"},
+						{`gpu_utilization_ratio{O}`, "GPU"},
+						{`gpu_engine_utilization_ratio{O}`, "{{engine}}"},
 					},
 				},
 			}},
@@ -133,8 +135,8 @@ func detail() page {
 				about:  "In use; dashed, what there is. gtt and shared are memory of the host.",
 				absent: "the GPU slept, or has no such memory.",
 				queries: []query{
-					{`gpu_memory_used_bytes{G}`, "{{memory}}"},
-					{`gpu_memory_total_bytes{G}`, "{{memory}} total"},
+					{`gpu_memory_used_bytes{O}`, "{{memory}}"},
+					{`gpu_memory_total_bytes{O}`, "{{memory}} total"},
 				},
 			}}},
 			{"Power", []panel{
@@ -144,8 +146,8 @@ func detail() page {
 					about:  "Draw by part; dashed, the limit that is enforced.",
 					absent: "the GPU slept, or does not tell it of that part.",
 					queries: []query{
-						{`gpu_power_watts{G}`, "{{domain}}"},
-						{`gpu_power_limit_watts{G, limit="current"}`, "{{domain}} limit"},
+						{`gpu_power_watts{O}`, "{{domain}}"},
+						{`gpu_power_limit_watts{O, limit="current"}`, "{{domain}} limit"},
 					},
 				},
 				{
@@ -155,7 +157,7 @@ func detail() page {
 					},
 					about:   "By rail.",
 					absent:  "the GPU slept, or does not tell of that rail.",
-					queries: []query{{`gpu_voltage_volts{G}`, "{{rail}}"}},
+					queries: []query{{`gpu_voltage_volts{O}`, "{{rail}}"}},
 				},
 			}},
 			{"Clocks", []panel{
@@ -170,15 +172,15 @@ func detail() page {
 					about:  "Rates now; dashed, the highest that each may have.",
 					absent: "the GPU slept, that part stood still, or it is not told.",
 					queries: []query{
-						{`gpu_clock_hertz{G}`, "{{clock}}"},
-						{`gpu_clock_limit_hertz{G, limit="max"}`, "{{clock}} max"},
+						{`gpu_clock_hertz{O}`, "{{clock}}"},
+						{`gpu_clock_limit_hertz{O, limit="max"}`, "{{clock}} max"},
 					},
 				},
 				{
 					kind: statesKind, title: "Throttled, by reason", width: 12, height: 10, of: active,
 					about:   "Reasons that slowed the GPU, over five minutes: orange for less than half of the time, red for more.",
 					absent:  "nothing slowed it then, it slept, or it tells no reasons.",
-					queries: []query{{`gpu:throttled:ratio5m{G} > 0`, "{{reason}}"}},
+					queries: []query{{`gpu:throttled:ratio5m{O} > 0`, "{{reason}}"}},
 				},
 			}},
 			{"Bus", []panel{
@@ -189,8 +191,8 @@ func detail() page {
 						"Fewer under load: a bad contact, or a slot that is shared.",
 					absent: "the GPU slept, is not on PCIe, or does not tell its link.",
 					queries: []query{
-						{`gpu_pcie_link_width{G}`, "now"},
-						{`gpu_pcie_link_max_width{G}`, "max"},
+						{`gpu_pcie_link_width{O}`, "now"},
+						{`gpu_pcie_link_max_width{O}`, "max"},
 					},
 				},
 				{
@@ -199,8 +201,8 @@ func detail() page {
 					about:  "Transfers a second and lane; dashed, what card and slot can do together. An idle link may well be slow.",
 					absent: "the GPU slept, is not on PCIe, or does not tell its link.",
 					queries: []query{
-						{`gpu_pcie_link_transfers_per_second{G} / 1e9`, "now"},
-						{`gpu_pcie_link_max_transfers_per_second{G} / 1e9`, "max"},
+						{`gpu_pcie_link_transfers_per_second{O} / 1e9`, "now"},
+						{`gpu_pcie_link_max_transfers_per_second{O} / 1e9`, "max"},
 					},
 				},
 			}},
@@ -212,31 +214,34 @@ func detail() page {
 					kind: statKind, title: "Links up", width: 8, height: 8, of: yes,
 					about:   "Links to other GPUs: XGMI or NVLink.",
 					absent:  "the GPU has no such link, or does not tell of it.",
-					queries: []query{{`gpu_link_up{G}`, "{{kind}} {{link}}"}},
+					queries: []query{{`gpu_link_up{O}`, "{{kind}} {{link}}"}},
 				},
 				{
 					kind: curvesKind, title: "Link traffic", width: 16, height: 8, of: byteRate, aside: true,
 					about:   "By link and direction.",
 					absent:  "the GPU has no such link, or does not count its bytes.",
-					queries: []query{{`rate(gpu_link_bytes_total{G}[$__rate_interval])`, "{{kind}} {{link}} {{direction}}"}},
+					queries: []query{{`rate(gpu_link_bytes_total{O}[$__rate_interval])`, "{{kind}} {{link}} {{direction}}"}},
 				},
 				{
 					kind: curvesKind, title: "Link errors", width: 12, height: 8, of: rate, aside: true,
 					about:   "By link and kind of error.",
 					absent:  "the GPU has no such link, or does not count its errors. AMD's driver does not.",
-					queries: []query{{`rate(gpu_link_errors_total{G}[$__rate_interval])`, "{{kind}} {{link}} {{error}}"}},
+					queries: []query{{`rate(gpu_link_errors_total{O}[$__rate_interval])`, "{{kind}} {{link}} {{error}}"}},
 				},
 				{
 					kind: curvesKind, title: "PCIe traffic", width: 6, height: 8, of: byteRate,
-					about:   "As the GPU sees it.",
-					absent:  "the driver does not count it. AMD's does not.",
-					queries: []query{{`rate(gpu_pcie_bytes_total{G}[$__rate_interval])`, "{{direction}}"}},
+					about:  "As the GPU sees it.",
+					absent: "the driver does not tell it. AMD's does not.",
+					queries: []query{{
+						`rate(gpu_pcie_bytes_total{O}[$__rate_interval]) or gpu_pcie_throughput_bytes_per_second{O}`,
+						"{{direction}}",
+					}},
 				},
 				{
 					kind: curvesKind, title: "PCIe replays", width: 6, height: 8, of: rate,
 					about:   "Packets that had to be sent again. Many are a bad riser or slot.",
 					absent:  "the driver does not count them, or the GPU slept.",
-					queries: []query{{`rate(gpu_pcie_replays_total{G}[$__rate_interval])`, "replays"}},
+					queries: []query{{`rate(gpu_pcie_replays_total{O}[$__rate_interval])`, "replays"}},
 				},
 			}},
 			{"Engines and units", []panel{
@@ -244,13 +249,13 @@ func detail() page {
 					kind: curvesKind, title: "Busy time of engines", width: 12, height: 8, of: share,
 					about:   "Share of time in which each engine was busy, from counters of time.",
 					absent:  "the driver counts no time of engines. AMD's does not.",
-					queries: []query{{`rate(gpu_engine_busy_seconds_total{G}[$__rate_interval])`, "{{engine}}"}},
+					queries: []query{{`rate(gpu_engine_busy_seconds_total{O}[$__rate_interval])`, "{{engine}}"}},
 				},
 				{
 					kind: curvesKind, title: "Activity of units", width: 12, height: 8, of: share,
 					about:   "Hardware profiling: what part of the units of a kind worked.",
 					absent:  "no profiling here: only some data-centre GPUs have it, AMD's driver tells none.",
-					queries: []query{{`gpu_activity_ratio{G}`, "{{activity}}"}},
+					queries: []query{{`gpu_activity_ratio{O}`, "{{activity}}"}},
 				},
 			}},
 			{"Health", []panel{
@@ -258,7 +263,7 @@ func detail() page {
 					kind: tableKind, title: "Memory errors (ECC)", width: 12, height: 8, of: word, sortBy: "Errors",
 					about:   "Counted since the driver was loaded (volatile), or ever (lifetime).",
 					absent:  "the GPU has no ECC, or it is off.",
-					queries: []query{{expr: `gpu_ecc_errors_total{G}`}},
+					queries: []query{{expr: `gpu_ecc_errors_total{O}`}},
 					columns: []column{
 						{field: "block", title: "Block"}, {field: "severity", title: "Severity"}, {field: "scope", title: "Scope"},
 						{field: "Value", title: "Errors", of: number},
@@ -267,21 +272,21 @@ func detail() page {
 				{
 					kind: tableKind, title: "XID errors", width: 12, height: 8, of: word, sortBy: "Times",
 					about:   "Errors that NVIDIA's driver logged, by its number of them.",
-					absent:  "none was seen, or it is no NVIDIA GPU.",
-					queries: []query{{expr: `gpu_xid_errors_total{G}`}},
+					absent:  "this version reads no XIDs; a later one will, of NVIDIA GPUs.",
+					queries: []query{{expr: `gpu_xid_errors_total{O}`}},
 					columns: []column{{field: "xid", title: "XID"}, {field: "Value", title: "Times", of: number}},
 				},
 				{
 					kind: statKind, title: "Pages set aside", width: 8, height: 5, of: warning,
 					about:   "Pages of memory that are no longer used since they had errors.",
 					absent:  "the GPU does not tell of them: most cards without ECC do not.",
-					queries: []query{{`gpu_bad_pages{G}`, "{{kind}}"}},
+					queries: []query{{`gpu_bad_pages{O}`, "{{kind}}"}},
 				},
 				{
 					kind: statKind, title: "Rows remapped", width: 8, height: 5, of: warning,
 					about:   "Rows of memory for which a spare one is used.",
 					absent:  "the GPU cannot remap rows: of those known here only NVIDIA's from Ampere on can.",
-					queries: []query{{`gpu_row_remaps{G}`, "{{kind}}"}},
+					queries: []query{{`gpu_row_remaps{O}`, "{{kind}}"}},
 				},
 				{
 					kind: statKind, title: "Recovery wanted", width: 8, height: 5,
@@ -289,7 +294,7 @@ func detail() page {
 					looks:   []look{{match: "^none$", colour: green}},
 					about:   "What the driver asks the operator to do.",
 					absent:  "the driver does not tell. AMD's does not.",
-					queries: []query{{`gpu_recovery_action{G} == 1`, "{{action}}"}},
+					queries: []query{{`gpu_recovery_action{O} == 1`, "{{action}}"}},
 				},
 			}},
 			{"Parts", []panel{
@@ -297,7 +302,7 @@ func detail() page {
 					kind: tableKind, title: "Partitions", width: 12, height: 7, of: word,
 					about:   "Parts that the GPU is divided in: MIG of NVIDIA, XCP of AMD.",
 					absent:  "the GPU is not divided, or cannot be.",
-					queries: []query{{expr: `gpu_partition_info{G}`}},
+					queries: []query{{expr: `gpu_partition_info{O}`}},
 					columns: []column{
 						{field: "partition", title: "Partition"}, {field: "kind", title: "Kind"}, {field: "profile", title: "Profile"},
 						{field: "uuid", title: "UUID"},
@@ -309,15 +314,15 @@ func detail() page {
 					about:  "In use; dashed, what each has.",
 					absent: "the GPU is not divided, or its memory is not told by part. AMD's driver does not tell it.",
 					queries: []query{
-						{`gpu_partition_memory_used_bytes{G}`, "{{partition}}"},
-						{`gpu_partition_memory_total_bytes{G}`, "{{partition}} total"},
+						{`gpu_partition_memory_used_bytes{O}`, "{{partition}}"},
+						{`gpu_partition_memory_total_bytes{O}`, "{{partition}} total"},
 					},
 				},
 				{
 					kind: curvesKind, title: "Utilization of partitions", width: 24, height: 10, of: share, aside: true,
 					about:   "By part and engine.",
 					absent:  "the GPU is not divided, does not tell it by part, or slept.",
-					queries: []query{{`gpu_partition_utilization_ratio{G}`, "{{partition}} {{engine}}"}},
+					queries: []query{{`gpu_partition_utilization_ratio{O}`, "{{partition}} {{engine}}"}},
 				},
 			}},
 		},

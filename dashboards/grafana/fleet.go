@@ -1,5 +1,7 @@
 package grafana
 
+import "fmt"
+
 // vendorOnly keeps the series of GPUs of the chosen vendor, which readings do not tell.
 const vendorOnly = " and " + onGPU + " gpu:info:one{V}"
 
@@ -7,6 +9,12 @@ const vendorOnly = " and " + onGPU + " gpu:info:one{V}"
 // would vanish.
 func perCard(reading string) string {
 	return "max by (cluster, job, instance, gpu, name) (\n" + reading + "\nor " + onGPU + " gpu:info:one{V} * 0 - 1)"
+}
+
+// fastestFan is the fastest fan of each GPU as share of full speed, as metrics.md 4 has it.
+func fastestFan(selection string) string {
+	const expr = "max without (fan) (gpu_fan_duty_ratio%[1]s or %[2]s gpu_fan_speed_rpm%[1]s / (gpu_fan_max_rpm%[1]s > 0))"
+	return fmt.Sprintf(expr, selection, onGPU)
 }
 
 // drivers has a version in each row: Grafana makes no column of a label that no series has.
@@ -49,7 +57,7 @@ func fleet() page {
 					kind: statKind, title: "Firing alerts", width: 3, height: 4, of: warning,
 					about:   "Alerts of severity warning and critical that fire.",
 					absent:  "the data source does not answer: no alert is 0.",
-					queries: []query{{`count(ALERTS{S, alertstate="firing", severity=~"warning|critical"}) or vector(0)`, ""}},
+					queries: []query{{`count(ALERTS{A, severity=~"warning|critical"}) or vector(0)`, ""}},
 				},
 				{
 					kind: statKind, title: "Power", width: 3, height: 4, of: watts,
@@ -83,7 +91,7 @@ func fleet() page {
 					{expr: perCard(`gpu:utilization:ratio{V}`)},
 					{expr: perCard(`gpu:memory_used:ratio{V}`)},
 					{expr: perCard(`round(gpu:power_watts:primary{V})`)},
-					{expr: perCard(`max without (fan) (gpu_fan_duty_ratio{S})` + named + `{V}`)},
+					{expr: perCard(fastestFan("{S}") + named + `{V}`)},
 				},
 				columns: []column{
 					{field: "name", title: "Name", width: 260},
@@ -128,7 +136,7 @@ func fleet() page {
 					kind: curvesKind, title: "Power by host", width: 24, height: 8, of: watts, stacked: true,
 					about:   "Draw of all GPUs of a host that tell it.",
 					absent:  "no GPU of that host tells its power, or all slept.",
-					queries: []query{{`sum by (instance) (gpu:power_watts:primary{V})`, "{{instance}}"}},
+					queries: []query{{`sum by (cluster, instance) (gpu:power_watts:primary{V})`, "{{instance}} {{cluster}}"}},
 				},
 			}},
 			{"Versions", []panel{{

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
 	"gpu_exporter/alerts"
+	"gpu_exporter/collector"
 )
 
 func TestCommittedFilesAreTheGeneratedOnes(t *testing.T) {
@@ -241,16 +243,52 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// Grafana builds the text that the expression is held against from the answer of Prometheus, labels in alphabetical order.
-func TestGPUsAreChosenByName(t *testing.T) {
+// joined is what label_join makes of the name and the gpu in the queries of the variable.
+var joined = regexp.MustCompile(`^query_result\(label_join\(gpu:info:one\{[^{}]*\}, "name", " ", "name", "gpu"\)\)$`)
+
+// resultText is how Grafana writes a series that query_result gives: labels in alphabetical order, nothing escaped.
+func resultText(labels map[string]string) string {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		if name != "__name__" {
+			pairs = append(pairs, name+`="`+labels[name]+`"`)
+		}
+	}
+	return labels["__name__"] + "{" + strings.Join(pairs, ",") + "} 1 1000"
+}
+
+// chosenGPU is what Grafana makes of a series for the choice of a GPU.
+func chosenGPU(labels map[string]string) (value, text string, ok bool) {
 	re := regexp.MustCompile(strings.Trim(namesOfGPUs, "/"))
-	for _, c := range []struct{ text, gpu, name string }{
-		{`gpu:info:one{gpu="0000:03:00.0",index="0",job="b",name="AMD Radeon RX 7800 XT"} 1 1e3`, "0000:03:00.0", "AMD Radeon RX 7800 XT"},
-		{`gpu:info:one{cluster="c",gpu="sim:0",name="Simulated",nodename="n",vgpu="v"} 1 1e3`, "sim:0", "Simulated"},
+	m := re.FindStringSubmatch(resultText(labels))
+	if m == nil {
+		return "", "", false
+	}
+	return m[re.SubexpIndex("value")], m[re.SubexpIndex("text")], true
+}
+
+func TestGPUsAreChosenByNameAndAddress(t *testing.T) {
+	for _, b := range boards(t) {
+		for _, v := range b.Templating.List {
+			if v.Name == "gpu" && (!joined.MatchString(*v.Query.String) || *v.Regex != namesOfGPUs) {
+				t.Errorf("%s: GPUs are asked for by %s, and taken by %s", b.file, *v.Query.String, *v.Regex)
+			}
+		}
+	}
+	for _, c := range []struct{ labels, gpu, text string }{
+		{`gpu="0000:03:00.0",index="0",job="b",name="NVIDIA H100"`, "0000:03:00.0", "NVIDIA H100 0000:03:00.0"},
+		{`gpu="0000:04:00.0",index="1",job="b",name="NVIDIA H100"`, "0000:04:00.0", "NVIDIA H100 0000:04:00.0"},
+		{`cluster="c",gpu="sim:0",gpu_memory_policy="reserved",name="Simulated",nodename="n",vgpu="v"`, "sim:0", "Simulated sim:0"},
+		{`gpu="0000:01:00.0",index="0",job="b"`, "0000:01:00.0", "0000:01:00.0"}, // sleeps, and nobody knows its name
+		{`gpu="pnp:PCI\VEN_10DE&DEV_1B81\4",job="b",name="N"`, `pnp:PCI\VEN_10DE&DEV_1B81\4`, `N pnp:PCI\VEN_10DE&DEV_1B81\4`},
 	} {
-		m := re.FindStringSubmatch(c.text)
-		if len(m) != 3 || m[re.SubexpIndex("value")] != c.gpu || m[re.SubexpIndex("text")] != c.name {
-			t.Errorf("%s gives %q, want %s and %s", c.text, m, c.gpu, c.name)
+		labels := map[string]string{"__name__": "gpu:info:one"}
+		for _, m := range regexp.MustCompile(`(\w+)="([^"]*)"`).FindAllStringSubmatch(c.labels, -1) {
+			labels[m[1]] = m[2]
+		}
+		labels["name"] += " " + labels["gpu"] // as label_join does it
+		if value, text, ok := chosenGPU(labels); !ok || value != c.gpu || text != c.text {
+			t.Errorf("%s gives %q of %q, want %q of %q", c.labels, text, value, c.text, c.gpu)
 		}
 	}
 }
@@ -439,8 +477,12 @@ func TestASleepingCardIsAGap(t *testing.T) {
 
 func TestSeriesAndRowsOfACardLeadToItsPage(t *testing.T) {
 	const (
-		series = "/d/gpu-detail?var-instance=${__field.labels.instance}&var-gpu=${__field.labels.gpu}&${__url_time_range}"
-		row    = "/d/gpu-detail?var-instance=${__data.fields.instance}&var-gpu=${__data.fields.gpu}&${__url_time_range}"
+		series = "/d/gpu-detail?var-datasource=${datasource}&var-cluster=${__field.labels.cluster:percentencode}" +
+			"&var-job=${__field.labels.job:percentencode}&var-instance=${__field.labels.instance:percentencode}" +
+			"&var-gpu=${__field.labels.gpu:percentencode}&${__url_time_range}"
+		row = "/d/gpu-detail?var-datasource=${datasource}&var-cluster=${__data.fields.cluster:percentencode}" +
+			"&var-job=${__data.fields.job:percentencode}&var-instance=${__data.fields.instance:percentencode}" +
+			"&var-gpu=${__data.fields.gpu:percentencode}&${__url_time_range}"
 	)
 	for _, b := range boards(t) {
 		for _, p := range b.panels() {
@@ -460,9 +502,71 @@ func TestSeriesAndRowsOfACardLeadToItsPage(t *testing.T) {
 				}) {
 					t.Errorf("%s: rows of %s lead nowhere", b.file, *p.Title)
 				}
+				// A link knows the columns that are left of the answer, hidden ones too.
+				left := fmt.Sprint(p.Transformations[1].Options)
+				for _, l := range []string{"cluster", "job", "instance", "gpu"} {
+					if !strings.Contains(left, l) {
+						t.Errorf("%s: rows of %s do not know their %s", b.file, *p.Title, l)
+					}
+				}
 			}
 		}
 	}
+}
+
+// As a reader who follows an advice does: a flag that there is not ends the program.
+func TestFlagsThatTextsNameExist(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range boards(t) {
+		text, err := json.Marshal(b.raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, flag := range regexp.MustCompile(`--[a-z][a-z.-]*[a-z]`).FindAllString(string(text), -1) {
+			if !strings.Contains(string(readme), "\n| `"+flag+"` |") { // its table of flags is made of the program
+				t.Errorf("%s names the flag %s, which there is not", b.file, flag)
+			}
+		}
+	}
+}
+
+// notYet are words of each panel that waits for a later version, and of no other.
+const notYet = "this version reads no"
+
+func TestPanelsOfALaterVersionSaySo(t *testing.T) {
+	found := 0
+	for _, b := range boards(t) {
+		for _, p := range b.panels() {
+			waits := false
+			for _, q := range targets(t, p) {
+				names, _, _ := selectors(q.Expr)
+				waits = waits || slices.ContainsFunc(names, unread)
+			}
+			if says := strings.Contains(*p.Description, notYet); says != waits {
+				t.Errorf("%s: %s waits for a later version: %v, and says %q", b.file, *p.Title, waits, *p.Description)
+			}
+			if waits {
+				found++
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no panel waits for a later version: these words can go")
+	}
+}
+
+// unread tells a family of the contract that no source fills yet. Three need none: they are of every GPU.
+func unread(family string) bool {
+	ofEvery := []collector.QuantityID{collector.GPUInfo, collector.Up, collector.GPUState}
+	for id, q := range collector.Quantities {
+		if q.Name == family {
+			return len(q.Sources) == 0 && !slices.Contains(ofEvery, collector.QuantityID(id))
+		}
+	}
+	return false
 }
 
 func TestAlertsLeadToDashboardsThatExist(t *testing.T) {

@@ -2,8 +2,15 @@ package grafana
 
 import "fmt"
 
-// nameOfTarget tells what is scraped on a host: Prometheus may scrape itself there, and Alertmanager.
+// nameOfTarget tells two exporters of a host apart, which have jobs of their own.
 const nameOfTarget = "{{job}} {{instance}}"
+
+// Prometheus has the same series of everything that it scrapes. A job is ours while one of its targets tells that it is an
+// exporter, or did within a day: when all are down, that is to be seen.
+const (
+	ofOurs    = ` and on (job) group by (job) (gpu_exporter_build_info{S})`
+	ofOurJobs = ` and on (job) group by (job) (last_over_time(gpu_exporter_build_info{S}[1d]))`
+)
 
 const notScraped = "the exporter was not scraped then."
 
@@ -28,8 +35,8 @@ func health() page {
 				{
 					kind: statKind, title: "Up", width: 18, height: 5, of: answers,
 					about:   "Does the exporter answer Prometheus?",
-					absent:  "Prometheus has no such target.",
-					queries: []query{{`up{S}`, nameOfTarget}},
+					absent:  "no target of these jobs was an exporter within a day.",
+					queries: []query{{`up{S}` + ofOurJobs, nameOfTarget}},
 				},
 				{
 					kind: statKind, title: "Devices", width: 6, height: 5, of: number,
@@ -181,20 +188,20 @@ func health() page {
 				{
 					kind: curvesKind, title: "Time that a scrape takes", width: 8, height: 8, of: seconds,
 					about:   "As Prometheus measures it.",
-					absent:  "Prometheus has no such target.",
-					queries: []query{{`scrape_duration_seconds{S}`, nameOfTarget}},
+					absent:  "no exporter of that job answered then.",
+					queries: []query{{`scrape_duration_seconds{S}` + ofOurs, nameOfTarget}},
 				},
 				{
 					kind: curvesKind, title: "Samples of a scrape", width: 8, height: 8, of: number,
 					about:   "What the exporter costs Prometheus.",
-					absent:  "Prometheus has no such target.",
-					queries: []query{{`scrape_samples_scraped{S}`, nameOfTarget}},
+					absent:  "no exporter of that job answered then.",
+					queries: []query{{`scrape_samples_scraped{S}` + ofOurs, nameOfTarget}},
 				},
 				{
 					kind: curvesKind, title: "New series of a scrape", width: 8, height: 8, of: number,
 					about:   "Series that the scrape before did not have: cards that wake, above all.",
-					absent:  "Prometheus has no such target.",
-					queries: []query{{`scrape_series_added{S}`, nameOfTarget}},
+					absent:  "no exporter of that job answered then.",
+					queries: []query{{`scrape_series_added{S}` + ofOurs, nameOfTarget}},
 				},
 			}},
 		},

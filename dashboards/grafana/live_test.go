@@ -4,11 +4,13 @@ package grafana
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -17,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,7 +32,8 @@ import (
 
 const (
 	checkout = "../.."
-	cases    = checkout + "/../shared/fixtures/amd/"
+	shared   = checkout + "/../shared/fixtures/"
+	cases    = shared + "amd/"
 
 	// hurried is what all durations of the rules are divided by. Those of the dashboards stay.
 	hurried = 30
@@ -40,12 +44,8 @@ const (
 
 // unfilled are the families that the cases cannot fill, and why. A query that asks for one must have no answer.
 var unfilled = map[string]string{
-	"gpu_engine_busy_seconds_total":          noAMD,
 	"gpu_activity_ratio":                     noAMD,
-	"gpu_pcie_bytes_total":                   noAMD,
-	"gpu_row_remaps":                         noAMD,
 	"gpu_xid_errors_total":                   noAMD,
-	"gpu_recovery_action":                    noAMD,
 	"gpu_link_errors_total":                  noAMD,
 	"gpu_partition_memory_used_bytes":        noAMD,
 	"gpu_partition_memory_total_bytes":       noAMD,
@@ -55,8 +55,8 @@ var unfilled = map[string]string{
 }
 
 const (
-	noAMD     = "amd.md 5.3: no AMD source fills it"
-	noProcess = "process families: --collector.process is still to come"
+	noAMD     = "amd.md 5.3: no AMD source fills it, nor do the recordings of others here"
+	noProcess = "process families: no source reads them yet"
 )
 
 // provoked are the panels and annotations that show nothing, or 0, until something happens, and what the test does for it.
@@ -67,7 +67,7 @@ var provoked = map[string]string{
 	"Lost":                          "a card is taken away",
 	"Asleep":                        "a case of a card that sleeps",
 	"Firing alerts":                 "the same 85 °C, for long enough",
-	"Alerts":                        "the same",
+	"Alerts":                        "the same, and one of ours that is of no host",
 	"Throttled, by reason":          "a bit in gpu_metrics",
 	"Rejected readings by quantity": "a million degrees",
 	"Failed writes of the history":  "a history below a file, where no folder can be",
@@ -204,8 +204,59 @@ func writeFile(t *testing.T, name, text string) string {
 	return path
 }
 
-// prometheusConfig scrapes the exporters of other hosts beside that of the stack. One of them has the label of a cluster.
-func prometheusConfig(t *testing.T, others map[string]string) string {
+// recording is a target that tells what an exporter told of another machine, as long as it is up.
+type recording struct {
+	address string
+	down    atomic.Bool
+}
+
+func startRecording(t *testing.T, text string) *recording {
+	t.Helper()
+	r := &recording{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if r.down.Load() {
+			http.Error(w, "down", http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = w.Write([]byte(text)) // to a scrape that has ended
+	}))
+	t.Cleanup(server.Close)
+	r.address = server.Listener.Addr().String()
+	return r
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// nameless is the address of a GPU of Windows that is not told its place, as metrics.md 1 has it.
+const nameless = `pnp:PCI\VEN_10DE&DEV_1B81\4&1`
+
+// namelessCase is the Windows case with such a GPU, of which no name is known.
+func namelessCase(t *testing.T) string {
+	t.Helper()
+	text := readFile(t, checkout+"/testdata/cases/windows/kernel-alone/expected.prom")
+	text = strings.ReplaceAll(text, "0001:01:00.0", strings.ReplaceAll(nameless, `\`, `\\`))
+	return strings.ReplaceAll(text, `name="NVIDIA GeForce GTX 1070",`, "")
+}
+
+// alertsOfOthers are an alert of somebody else, and one of ours that is of no host.
+const alertsOfOthers = `groups:
+- name: others
+  rules:
+  - {alert: NodeDiskFull, expr: vector(1), labels: {job: node, instance: nodehost, severity: critical}}
+  - {alert: GpuOfNoHost, expr: vector(1), labels: {service: gpu-stats-service, severity: critical}}
+`
+
+// prometheusConfig scrapes the exporters of other hosts beside that of the stack, which have the label of a cluster, and a
+// node that has none.
+func prometheusConfig(t *testing.T, others map[string]string, node string) string {
 	t.Helper()
 	rules, err := filepath.Abs(checkout + "/alerts/rules")
 	if err != nil {
@@ -217,9 +268,11 @@ func prometheusConfig(t *testing.T, others map[string]string) string {
   always_scrape_classic_histograms: true
 `
 	config := "global: {scrape_interval: 15s, scrape_timeout: 10s, evaluation_interval: 30s}\n" +
-		fmt.Sprintf("rule_files: [%s/recording.yml, %s/alerts.yml]\n", rules, rules) +
+		fmt.Sprintf("rule_files: [%s/recording.yml, %s/alerts.yml, %s]\n", rules, rules, writeFile(t, "others.yml", alertsOfOthers)) +
 		"scrape_configs:\n- job_name: gpu-stats-service" + protocols +
-		"- job_name: prometheus\n- job_name: alertmanager\n- job_name: gpu_exporter" + protocols + "  static_configs:\n"
+		"- job_name: prometheus\n- job_name: alertmanager\n" +
+		fmt.Sprintf("- {job_name: node, static_configs: [{targets: [%q], labels: {instance: nodehost}}]}\n", node) +
+		"- job_name: gpu_exporter" + protocols + "  static_configs:\n"
 	for host, address := range others {
 		config += fmt.Sprintf("  - {targets: [%q], labels: {instance: %q, cluster: blue}}\n", address, host)
 	}
@@ -234,8 +287,9 @@ type answer struct {
 
 // live is a Prometheus that is asked as Grafana would.
 type live struct {
-	t   *testing.T
-	url string
+	t     *testing.T
+	url   string
+	began time.Time // ranges are since then
 }
 
 func (l live) post(path string, form url.Values) (json.RawMessage, error) {
@@ -255,11 +309,17 @@ func (l live) post(path string, form url.Values) (json.RawMessage, error) {
 	return a.Data, nil
 }
 
-// filledIn is an expression with its variables put in, all chosen.
-func filledIn(expr string) string {
+// choice is what is chosen, else all is. Of a page where one GPU is chosen it must have one.
+type choice struct{ instance, gpu string }
+
+// filledIn is an expression with its variables put in. The durations of an annotation are hurried: no test lasts so long.
+func (c choice) filledIn(expr string) string {
+	// As Grafana puts in a variable of which one value is chosen.
+	single := func(value string) string { return strings.ReplaceAll(value, `\`, `\\`) }
 	return strings.NewReplacer(
-		"$__rate_interval", "1m", "$__range", "1h", "$job", ".+", "$cluster", ".*", "$instance", ".+", "$vendor", ".*",
-		"$gpu", ".*", "$kind", ".*", "$namespace", ".*",
+		"$__rate_interval", "1m", "$__range", "1h", "$job", ".+", "$cluster", ".*",
+		"$instance", cmp.Or(single(c.instance), ".+"), "$vendor", ".*", `gpu="$gpu"`, `gpu="`+single(c.gpu)+`"`,
+		"$gpu", ".*", "$kind", ".*", "$namespace", ".*", "offset 5m", "offset 5s",
 	).Replace(expr)
 }
 
@@ -267,13 +327,29 @@ func filledIn(expr string) string {
 type found struct {
 	series   int
 	greatest float64
+	labels   []map[string]string
 }
 
-// ask puts a query to Prometheus.
-func (l live) ask(a asked) (found, error) {
+// ask puts a query to Prometheus, for each GPU of those that are there where a page wants one.
+func (l live) ask(a asked) (all found, err error) {
+	l.t.Helper()
+	if !strings.Contains(a.expr, `gpu="$gpu"`) {
+		return l.askFor(a, choice{})
+	}
+	for _, gpu := range seen {
+		f, err := l.askFor(a, choice{gpu: gpu})
+		if err != nil {
+			return found{}, err
+		}
+		all.series, all.greatest = all.series+f.series, max(all.greatest, f.greatest)
+	}
+	return all, nil
+}
+
+func (l live) askFor(a asked, c choice) (found, error) {
 	l.t.Helper()
 	expr, label := a.promQL()
-	expr = filledIn(expr)
+	expr = c.filledIn(expr)
 	if strings.Contains(expr, "$") {
 		return found{}, fmt.Errorf("a variable is left: %s", expr)
 	}
@@ -294,10 +370,9 @@ func (l live) ask(a asked) (found, error) {
 	}
 	path, form := "/api/v1/query", url.Values{"query": {expr}}
 	if a.over {
-		now := time.Now()
 		path, form = "/api/v1/query_range", url.Values{
 			"query": {expr}, "step": {"2"},
-			"start": {strconv.FormatInt(now.Add(-livePatience).Unix(), 10)}, "end": {strconv.FormatInt(now.Unix(), 10)},
+			"start": {strconv.FormatInt(l.began.Unix(), 10)}, "end": {strconv.FormatInt(time.Now().Unix(), 10)},
 		}
 	}
 	data, err := l.post(path, form)
@@ -316,6 +391,7 @@ func (l live) ask(a asked) (found, error) {
 	}
 	f := found{series: len(result.Result)}
 	for _, series := range result.Result {
+		f.labels = append(f.labels, series.Metric)
 		values := series.Values
 		if !a.over {
 			values = [][2]any{series.Value}
@@ -328,24 +404,12 @@ func (l live) ask(a asked) (found, error) {
 			f.greatest = max(f.greatest, x)
 		}
 		if strings.HasPrefix(a.expr, "query_result(") {
-			if text := resultText(series.Metric); !regexp.MustCompile(strings.Trim(namesOfGPUs, "/")).MatchString(text) {
-				return found{}, fmt.Errorf("no name is found in %s", text)
+			if gpu, name, ok := chosenGPU(series.Metric); !ok || gpu != series.Metric["gpu"] || !strings.HasSuffix(name, gpu) {
+				return found{}, fmt.Errorf("the choice of %v is %q, named %q", series.Metric, gpu, name)
 			}
 		}
 	}
 	return f, nil
-}
-
-// resultText is how Grafana writes a series that query_result gives.
-func resultText(labels map[string]string) string {
-	var pairs []string
-	for name, value := range labels {
-		if name != "__name__" {
-			pairs = append(pairs, fmt.Sprintf("%s=%q", name, value))
-		}
-	}
-	slices.Sort(pairs)
-	return labels["__name__"] + "{" + strings.Join(pairs, ",") + "}"
 }
 
 // waitFor waits until a query holds.
@@ -384,6 +448,9 @@ func families(a asked) (all []string) {
 	return all
 }
 
+// seen are the GPUs of all hosts here.
+var seen = []string{"0000:03:00.0", "0000:09:00.0", "0000:0b:00.0", "0000:0c:00.0", "sim:0", "0000:05:00.0", "0000:00:09.0", nameless}
+
 func TestEveryQueryReturnsData(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "gpu_exporter")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
@@ -403,11 +470,16 @@ func TestEveryQueryReturnsData(t *testing.T) {
 	apu := startExporter(t, program, freeAddress(t), treeOf(t, "apu-phoenix"), off, "--web.max-websockets=1",
 		"--history.path="+filepath.Join(writeFile(t, "file", ""), "history"), "--history.flush=1s")
 	instinct := startExporter(t, program, freeAddress(t), big, off)
+	h100 := startRecording(t, readFile(t, shared+"nvidia/smi-h100-linux-590/expected-load.prom"))
+	windows := startRecording(t, namelessCase(t))
+	node := startRecording(t, "node_load1 1\n")
 
 	dir := t.TempDir()
 	s, err := stack.Start(t.Context(), stack.Options{
 		Checkout: checkout, Dir: dir, Host: "gpuhost", Factor: hurried, Exporter: program,
-		PrometheusConfig:   prometheusConfig(t, map[string]string{"apu": apu.address, "instinct": instinct.address}),
+		PrometheusConfig: prometheusConfig(t, map[string]string{
+			"apu": apu.address, "instinct": instinct.address, "h100": h100.address, "windows": windows.address,
+		}, node.address),
 		AlertmanagerConfig: writeFile(t, "alertmanager.yml", "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"),
 		ExporterFlags: slices.Concat(quickly, onTree(tree), []string{"--collector.simulation=on", "--simulation.profile=hot",
 			"--history.store=memory"}),
@@ -426,12 +498,16 @@ func TestEveryQueryReturnsData(t *testing.T) {
 			}
 		}
 	})
-	p := live{t, s.Prometheus}
-	for _, gpu := range []string{"0000:03:00.0", "0000:09:00.0", "0000:0b:00.0", "0000:0c:00.0", "sim:0", "0000:05:00.0"} {
+	p := live{t, s.Prometheus, time.Now()}
+	for _, gpu := range seen {
 		p.waitFor(fmt.Sprintf(`gpu:info:one{gpu=%q}`, gpu))
 	}
 	// Drivers that were there more than five seconds ago, so that the annotation has something to hold a new one against.
 	p.waitFor(`min(count_over_time(gpu_info[1m])) >= 7`)
+	h100.down.Store(true) // a gap is no change
+	p.waitFor(`absent(gpu_info{instance="h100"})`)
+	h100.down.Store(false)
+	p.waitFor(`gpu_info{instance="h100"}`)
 
 	overwrite(t, "85000", 0, hot, "device/hwmon/hwmon*/temp1_input")
 	const thermal = 112 + 4 // indep_throttle_status of v1_3, its bit 32: amd.md 6.3
@@ -452,14 +528,81 @@ func TestEveryQueryReturnsData(t *testing.T) {
 	instinct.stop(t)
 	setKernel(t, big, "6.2.0")
 	startExporter(t, program, instinct.address, big, off)
-	const driverChanges = 1 // place in annotations
-	changed := strings.ReplaceAll(filledIn(written(annotations[driverChanges].expr)), "offset 5m", "offset 5s")
-	p.waitFor(`(` + changed + `) and gpu_info{instance="instinct", driver_version="6.2.0"}`)
-	if f, err := p.ask(asked{expr: `(` + changed + `) and gpu_info{instance!="instinct"}`}); err != nil || f.series > 0 {
-		t.Errorf("%d drivers that did not change are told as changed, %v", f.series, err)
-	}
 
 	everythingAnswers(t, p)
+	// For longer than the step of a range.
+	p.waitFor(`count_over_time(ALERTS{alertname="GpuTemperatureHigh", alertstate="firing"}[1m]) >= 5`)
+	othersAreLeftOut(t, p)
+	otherVendorsAnswer(t, p)
+	// Over all the time, not at a moment: a mark stands for five seconds here.
+	const driverChanges = 1 // place in annotations
+	f, err := p.ask(asked{expr: written(annotations[driverChanges].expr), over: true})
+	if err != nil || f.series != 1 || f.labels[0]["instance"] != "instinct" || f.labels[0]["driver_version"] != "6.2.0" {
+		t.Errorf("told as changed: %v, %v; want the driver of instinct alone", f.labels, err)
+	}
+}
+
+// othersAreLeftOut asks for alerts and targets: a Prometheus has more of them than ours.
+func othersAreLeftOut(t *testing.T, p live) {
+	t.Helper()
+	for _, b := range boards(t) {
+		for _, a := range b.asks(t) {
+			names, matchers, _ := selectors(a.expr)
+			if slices.Contains(names, "ALERTS") { // the panel counts them
+				a.expr = "ALERTS{" + matchers[slices.Index(names, "ALERTS")] + "}"
+			} else if a.kind == "variable" || !slices.ContainsFunc(names, func(n string) bool { return slices.Contains(prometheusOwn, n) }) {
+				continue
+			}
+			f, err := p.ask(a)
+			if err != nil {
+				t.Errorf("%v\n%v", a, err)
+			}
+			alerts := map[string]bool{}
+			for _, labels := range f.labels {
+				alerts[labels["alertname"]] = true
+				if job := labels["job"]; job != "" && !strings.HasPrefix(job, "gpu") {
+					t.Errorf("%v\nshows %v", a, labels)
+				}
+			}
+			if names[0] == "ALERTS" && (!alerts["GpuTemperatureHigh"] || !alerts["GpuOfNoHost"] || alerts["GpuWatchdog"]) {
+				t.Errorf("%v\nshows the alerts %v", a, alerts)
+			}
+		}
+	}
+}
+
+// otherVendorsAnswer asks what cards of AMD answer in another way.
+func otherVendorsAnswer(t *testing.T, p live) {
+	t.Helper()
+	h100, windows := choice{"h100", "0000:00:09.0"}, choice{"windows", nameless}
+	want := map[string][]choice{
+		"gpu-compare.json: Margin to the own limit": {h100, windows},
+		"gpu-compare.json: Fan duty":                {windows},
+		"gpu-detail.json: PCIe traffic":             {h100},
+		"gpu-detail.json: Fan":                      {windows},
+	}
+	for _, b := range boards(t) {
+		for _, panel := range b.panels() {
+			key := b.file + ": " + *panel.Title
+			for _, c := range want[key] {
+				series := 0
+				for _, q := range targets(t, panel) {
+					f, err := p.askFor(asked{expr: q.Expr}, c)
+					if err != nil {
+						t.Errorf("%s, %s: %v", key, *q.RefId, err)
+					}
+					series += f.series
+				}
+				if series == 0 {
+					t.Errorf("%s has nothing of %s", key, c.instance)
+				}
+			}
+			delete(want, key)
+		}
+	}
+	for key := range want {
+		t.Errorf("there is no %s", key)
+	}
 }
 
 // everythingAnswers asks what has had no answer yet again and again.

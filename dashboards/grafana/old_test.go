@@ -31,7 +31,7 @@ var knownTo102 = map[string][]string{
 	},
 	"overrides": {
 		"displayName", "color", "unit", "decimals", "thresholds", "mappings", "links",
-		"custom.lineStyle", "custom.showPoints", "custom.cellOptions", "custom.width",
+		"custom.lineStyle", "custom.showPoints", "custom.cellOptions", "custom.width", "custom.hidden",
 	},
 	"colour mode":     {"thresholds", "palette-classic", "fixed", "shades"},
 	"legend":          {"displayMode", "placement", "showLegend", "calcs"},

@@ -13,19 +13,24 @@ var selections = map[string]string{
 	"S": ours,                                              // all GPUs that are looked at
 	"V": ours + `, vendor=~"$vendor"`,                      // recorded series and gpu_info, which have the vendor
 	"G": ours + `, gpu=~"$gpu"`,                            // those of the chosen GPUs
+	"O": ours + `, gpu="$gpu"`,                             // of the one GPU that can be chosen
 	"N": ours + `, gpu=~"$gpu", vendor=~"$vendor"`,         // the same of recorded series
 	"W": ours + `, kind=~"$kind", namespace=~"$namespace"`, // workloads
+	"A": firing,
 }
 
 // The cluster stands in every query, else a choice of it would change nothing as long as all instances are chosen.
 const ours = `job=~"$job", cluster=~"$cluster", instance=~"$instance"`
+
+// firing are our alerts that fire. Those on a fleet, the rules or all exporters have neither job nor instance.
+const firing = `service="gpu-stats-service", job=~"$job|", cluster=~"$cluster", instance=~"$instance|", alertstate="firing"`
 
 const (
 	onGPU = "on (cluster, job, instance, gpu)"
 	named = " * " + onGPU + " group_left (name) gpu:info:one" // followed by its matchers
 )
 
-var selection = regexp.MustCompile(`\{([SVGNW])\b`)
+var selection = regexp.MustCompile(`\{([SVGONWA])\b`)
 
 // written is an expression with its selections written out.
 func written(expr string) string {
@@ -55,14 +60,19 @@ var (
 	}
 	instance = variable{name: "instance", query: instances.query, one: true}
 	vendors  = variable{name: "vendor", query: `label_values(gpu_info{S}, vendor)`, all: ".*"}
-	gpus     = variable{name: "gpu", query: `query_result(gpu:info:one{V})`, regex: namesOfGPUs}
-	gpu      = variable{name: "gpu", query: `query_result(gpu:info:one{S})`, regex: namesOfGPUs, one: true}
+	gpus     = variable{name: "gpu", query: withAddress("{V}"), regex: namesOfGPUs}
+	gpu      = variable{name: "gpu", query: withAddress("{S}"), regex: namesOfGPUs, one: true}
 	kinds    = variable{name: "kind", query: `label_values(gpu_workload_processes{S}, kind)`, all: ".*"}
 	spaces   = variable{name: "namespace", query: `label_values(gpu_workload_processes{S}, namespace)`, all: ".*"}
 )
 
+// withAddress gives each GPU a name of its own: eight of a kind have one name, and one whose driver sleeps may have none.
+func withAddress(selection string) string {
+	return `query_result(label_join(gpu:info:one` + selection + `, "name", " ", "name", "gpu"))`
+}
+
 // namesOfGPUs lets the reader choose by name. Labels come in the order of the alphabet, with the gpu before the name.
-const namesOfGPUs = `/[{,]\s*gpu="(?<value>[^"]+)".*,\s*name="(?<text>[^"]+)"/`
+const namesOfGPUs = `/[{,]\s*gpu="(?<value>[^"]+)".*,\s*name="\s*(?<text>[^"]+)"/`
 
 func chosen(text, value string) *dashboard.VariableOption {
 	return &dashboard.VariableOption{
@@ -92,13 +102,16 @@ func (v variable) model() dashboard.VariableModel {
 // annotations are marks on all curves of a dashboard.
 var annotations = []struct{ name, expr, title, text, tags, colour string }{
 	{
-		"Alerts", `ALERTS{S, alertstate="firing"}`, "{{alertname}}",
+		"Alerts", `ALERTS{A, severity!="none"}`, "{{alertname}}", // without the watchdog, which always fires
 		"{{severity}} {{name}} {{gpu}}", "severity", red,
 	},
-	// A change of a label is a new series: changes() of it is always 0.
+	// A change of a label is a new series: changes() of it is always 0. It is held against the hour before, which may have a
+	// gap: after one that is longer the GPU is new, and that is no change.
 	{
-		"Driver changes", `gpu_info{S} unless gpu_info{S} offset 5m`, "{{driver}} {{driver_version}}",
-		"{{name}} {{gpu}} came, or has another driver or firmware than five minutes ago", "driver", cyan,
+		"Driver changes", `gpu_info{S}
+unless on (cluster, job, instance, gpu, driver, driver_version, vbios) last_over_time(gpu_info{S}[1h] offset 5m)
+and ` + onGPU + ` last_over_time(gpu_info{S}[1h] offset 5m)`, "{{driver}} {{driver_version}}",
+		"{{name}} {{gpu}} has another driver or firmware than five minutes ago", "driver", cyan,
 	},
 	{
 		"Exporter restarts", `max by (cluster, job, instance) (resets(gpu_exporter_reads_total{S}[5m])) > 0`,

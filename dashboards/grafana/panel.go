@@ -62,11 +62,20 @@ type column struct {
 	of           quantity
 	coloured     bool // its text, by the thresholds: on the background of our bright colours white is hard to read
 	width        int  // in pixels; 0: Grafana's choice
+	hidden       bool // there for links alone
 }
 
-// linkToGPU leads to the page of the GPU that a series or row is of.
+// identity are the labels that make a GPU one. Hosts of two clusters may have one name.
+var identity = []string{"cluster", "job", "instance", "gpu"}
+
+// linkToGPU leads to the page of the GPU that a series or row is of. A label that is not there gives an empty word, which is
+// what it is for Prometheus. A name of Windows has an & in it.
 func linkToGPU(labels string) []dashboard.DashboardLink {
-	url := fmt.Sprintf("/d/gpu-detail?var-instance=${%[1]s.instance}&var-gpu=${%[1]s.gpu}&${__url_time_range}", labels)
+	url := "/d/gpu-detail?var-datasource=${datasource}"
+	for _, l := range identity {
+		url += fmt.Sprintf("&var-%[2]s=${%[1]s.%[2]s:percentencode}", labels, l)
+	}
+	url += "&${__url_time_range}"
 	return []dashboard.DashboardLink{{
 		Title: "This GPU in detail", Type: dashboard.DashboardLinkTypeLink, Url: &url, Tags: []string{},
 	}}
@@ -173,6 +182,21 @@ func (p *properties) set(when bool, id string, value any) {
 	}
 }
 
+func (p panel) ofCards() bool {
+	return slices.ContainsFunc(p.columns, func(c column) bool { return c.field == "gpu" })
+}
+
+// allColumns are the columns and, of a table of cards, those that a link to a card wants beside them.
+func (p panel) allColumns() []column {
+	all := slices.Clone(p.columns)
+	for _, l := range identity {
+		if p.ofCards() && !slices.ContainsFunc(all, func(c column) bool { return c.field == l }) {
+			all = append(all, column{field: l, title: l, hidden: true})
+		}
+	}
+	return all
+}
+
 func (p panel) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 	all := []dashboard.DashboardFieldConfigSourceOverrides{}
 	add := func(matcher, match string, set properties) {
@@ -194,8 +218,7 @@ func (p panel) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 		o.set(l.dashed, "custom.showPoints", common.VisibilityModeNever) // no reading, so that there is none to be seen
 		add("byRegexp", "/"+l.match+"/", o)
 	}
-	ofCards := slices.ContainsFunc(p.columns, func(c column) bool { return c.field == "gpu" })
-	for _, c := range p.columns {
+	for _, c := range p.allColumns() {
 		var o properties
 		o.set(c.of.unit != "", "unit", c.of.unit)
 		o.set(c.of.decimals != nil, "decimals", c.of.decimals)
@@ -203,7 +226,8 @@ func (p panel) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 		o.set(len(c.of.mappings) > 0, "mappings", c.of.mappings)
 		o.set(c.coloured, "custom.cellOptions", map[string]string{"type": "color-text"})
 		o.set(c.width > 0, "custom.width", c.width)
-		o.set(ofCards && (c.field == "gpu" || c.field == "name"), "links", linkToGPU("__data.fields"))
+		o.set(c.hidden, "custom.hidden", true)
+		o.set(p.ofCards() && (c.field == "gpu" || c.field == "name"), "links", linkToGPU("__data.fields"))
 		add("byName", c.title, o)
 	}
 	return all
@@ -213,7 +237,7 @@ func (p panel) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 func (p panel) transformations() []dashboard.DataTransformerConfig {
 	var fields []string
 	order, titles := map[string]int{}, map[string]string{}
-	for i, c := range p.columns {
+	for i, c := range p.allColumns() {
 		fields = append(fields, c.field)
 		order[c.field], titles[c.field] = i, c.title
 	}

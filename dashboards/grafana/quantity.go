@@ -81,7 +81,7 @@ var (
 	}
 	explained = quantity{
 		unit: "none", decimals: new(0.0), steps: base(cyan),
-		mappings: values(map[string]string{"0": "needs --collector.process"}, map[string]string{"0": orange}),
+		mappings: values(map[string]string{"0": "not in this version"}, map[string]string{"0": orange}),
 	}
 	// bands are those of gpu:temperature:band.
 	bands = []look{

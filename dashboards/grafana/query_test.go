@@ -55,10 +55,92 @@ func TestEveryQueryIsOfTheChosenTargets(t *testing.T) {
 				t.Errorf("%v\nasks for %q, and without matchers for %q", a, names, bare)
 			}
 			for i, m := range matchers {
-				for _, variable := range []string{"job", "cluster", "instance"} {
-					if !strings.Contains(m, variable+`=~"$`+variable+`"`) {
+				or := "" // what has no such label at all
+				if names[i] == "ALERTS" {
+					or = "|"
+					if !strings.Contains(m, `service="`+serviceOfAlerts(t)+`"`) {
+						t.Errorf("%v\nasks for the alerts of others too", a)
+					}
+				}
+				for variable, want := range map[string]string{"job": "$job" + or, "cluster": "$cluster", "instance": "$instance" + or} {
+					if !strings.Contains(m, variable+`=~"`+want+`"`) {
 						t.Errorf("%v\n%s{%s} does not hang on %s", a, names[i], m, variable)
 					}
+				}
+			}
+		}
+	}
+}
+
+// serviceOfAlerts is the label that all our alerts have.
+func serviceOfAlerts(t *testing.T) (service string) {
+	t.Helper()
+	for _, f := range alerts.Files(alerts.Defaults) {
+		for _, g := range f.Groups {
+			for _, r := range g.Rules {
+				if s := r.Labels["service"]; r.Alert != "" && (s == "" || service != "" && s != service) {
+					t.Fatalf("%s is of the service %q, others of %q", r.Alert, s, service)
+				} else if r.Alert != "" {
+					service = s
+				}
+			}
+		}
+	}
+	return service
+}
+
+// Prometheus has these of whatever it scrapes.
+func TestTargetsOfOthersAreNotShown(t *testing.T) {
+	for _, b := range boards(t) {
+		for _, a := range b.asks(t) {
+			names, _, _ := selectors(a.expr)
+			ofAnything := slices.ContainsFunc(names, func(n string) bool { return n != "ALERTS" && slices.Contains(prometheusOwn, n) })
+			if ofAnything && !(strings.Contains(a.expr, "and on (job) group by (job) (") && slices.Contains(names, "gpu_exporter_build_info")) {
+				t.Errorf("%v\nis of the targets of others too", a)
+			}
+		}
+	}
+}
+
+// Grafana makes no regular expression of a single choice: it doubles a backslash, as a string wants it, and that is all. The
+// address of a GPU of Windows may have one.
+func TestASingleGPUIsNoPattern(t *testing.T) {
+	for _, b := range boards(t) {
+		for _, v := range b.Templating.List {
+			if v.Name != "gpu" {
+				continue
+			}
+			for _, a := range b.asks(t) {
+				if strings.Contains(a.expr, "$gpu") && strings.Contains(a.expr, `gpu=~"$gpu"`) != *v.Multi {
+					t.Errorf("%v\nis of more than one GPU: %v", a, *v.Multi)
+				}
+			}
+		}
+	}
+}
+
+// Two hosts may have one name, in two clusters.
+func TestHostsAreToldApartByCluster(t *testing.T) {
+	grouping := regexp.MustCompile(`\bby \(([^)]*\binstance\b[^)]*)\)`)
+	for _, b := range boards(t) {
+		for _, a := range b.asks(t) {
+			for _, m := range grouping.FindAllStringSubmatch(a.expr, -1) {
+				if !strings.Contains(m[1], "cluster") {
+					t.Errorf("%v\nmakes one of the hosts of two clusters", a)
+				}
+			}
+		}
+	}
+}
+
+// The least of two readings is no greatest: a GPU may have had two sensors in the time shown.
+func TestValuesOverTimeAreTakenTogetherByTheirFunction(t *testing.T) {
+	nested := regexp.MustCompile(`\b(\w+) by \([^)]*\) \((min|avg|max)_over_time\(`)
+	for _, b := range boards(t) {
+		for _, a := range b.asks(t) {
+			for _, m := range nested.FindAllStringSubmatch(a.expr, -1) {
+				if m[1] != m[2] {
+					t.Errorf("%v\ntakes the %s of each %s", a, m[1], m[2])
 				}
 			}
 		}

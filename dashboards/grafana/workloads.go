@@ -1,6 +1,7 @@
 package grafana
 
-const noProcesses = "the exporter runs without --collector.process, or nothing uses the GPU."
+// noProcesses: the page is ready for the series of a later version.
+const noProcesses = "this version reads no processes; a later one will."
 
 // idleButHolding is what GpuIdleHoldingMemory asks.
 const idleButHolding = `count(
@@ -11,14 +12,16 @@ const idleButHolding = `count(
 func workloads() page {
 	return page{
 		uid: "gpu-workloads", title: "GPU workloads",
-		about:     "Who uses the GPUs: pods, containers, jobs, services, sessions, processes.",
+		about: "Who uses the GPUs: pods, containers, jobs, services, sessions, processes. Most of it is for a later version: " +
+			"this one reads no processes.",
 		variables: []variable{jobs, clusters, instances, kinds, spaces},
 		simulated: `count(gpu_info{S, source="simulation"}) or vector(0)`,
 		sections: []section{
 			{"Now", []panel{
 				{
 					kind: statKind, title: "Workloads", width: 6, height: 5, of: explained,
-					about:   "Workloads that use a GPU now, or did in the last ten minutes.",
+					about: "Workloads that use a GPU now, or did in the last ten minutes. " +
+						"0 here: this version reads no processes.",
 					absent:  "the data source does not answer.",
 					queries: []query{{`count(gpu_workload_processes{S}) or vector(0)`, ""}},
 				},
@@ -78,13 +81,13 @@ func workloads() page {
 				{
 					kind: curvesKind, title: "Memory by namespace", width: 12, height: 8, of: size, stacked: true,
 					about:   "Pods alone have a namespace.",
-					absent:  "the exporter runs without --collector.process, or no pod uses the GPU.",
+					absent:  noProcesses,
 					queries: []query{{`sum by (namespace) (gpu_workload_memory_used_bytes{W, namespace!=""})`, "{{namespace}}"}},
 				},
 				{
 					kind: curvesKind, title: "Busy share by namespace", width: 12, height: 8, of: busy, stacked: true,
 					about:  "Time of engines that the pods of each namespace took.",
-					absent: "the exporter runs without --collector.process, or no pod uses the GPU.",
+					absent: noProcesses,
 					queries: []query{{
 						`sum by (namespace) (rate(gpu_workload_engine_busy_seconds_total{W, namespace!=""}[$__rate_interval]))`,
 						"{{namespace}}",
