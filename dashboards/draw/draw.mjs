@@ -33,7 +33,7 @@ async function ask(path, params) {
 // fill puts variables in as Grafana does: ${x}, $x. Those that it does not know stay for Prometheus to refuse.
 const fill = (text, variables) => text.replace(/\$(?:{(\w+)}|(\w+))/g, (whole, a, b) => variables[a ?? b] ?? whole);
 
-const quoted = text => text.replace(/[\\^$*+?.()|[\]{}]/g, '\\\\$&'); // within "" of PromQL within a regular expression
+const quoted = text => text.replaceAll('\\', '\\\\'); // within "" of PromQL, as Grafana does it where one value can be chosen
 
 // firstValue is the one that Grafana takes for a variable that has no "All".
 async function firstValue(variable, query) {

@@ -8,14 +8,14 @@ const options = [
   'unit', 'min', 'max', 'decimals', 'displayName', 'noValue', 'color', 'thresholds', 'mappings', 'links',
   ...[
     'align', 'axisColorMode', 'axisLabel', 'axisPlacement', 'axisSoftMax', 'axisSoftMin', 'cellOptions', 'drawStyle',
-    'fillOpacity', 'gradientMode', 'hideFrom', 'inspect', 'lineInterpolation', 'lineStyle', 'lineWidth', 'minWidth', 'pointSize',
+    'fillOpacity', 'gradientMode', 'hidden', 'hideFrom', 'inspect', 'lineInterpolation', 'lineStyle', 'lineWidth', 'minWidth', 'pointSize',
     'scaleDistribution', 'showPoints', 'spanNulls', 'stacking', 'thresholdsStyle', 'width',
   ].map(id => `custom.${id}`),
 ];
 
 export const registry = new FieldConfigOptionsRegistry(() => options.map(id => ({
   id,
-  path: id.replace('custom.', ''),
+  path: id === 'custom.hidden' ? 'hideFrom.viz' : id.replace('custom.', ''), // that of a table until Grafana 12
   isCustom: id.startsWith('custom.'),
   name: id,
   process: (value, ...rest) => (id === 'thresholds' ? ordered(value) : identityOverrideProcessor(value, ...rest)),
