@@ -77,6 +77,7 @@ func (l *loop) record(g *gpu, a answer) {
 	}
 	s, r, result := &g.status, &g.worker.reading, ResultOK
 	lost := s.State == StateHung || s.State == StateGone
+	s.Info = g.worker.device.Info() // what the read has found out
 	switch {
 	case gone:
 		l.rescanWanted = l.rescanWanted || s.State != StateGone
@@ -103,7 +104,6 @@ func (l *loop) record(g *gpu, a answer) {
 
 // take makes the Status of g from a reading. Its samples are copied when the snapshot is made.
 func (l *loop) take(g *gpu, r *Reading, a answer) Result {
-	g.status.Info = a.worker.device.Info() // what the read has found out
 	if a.err != nil {
 		r.Fail(Failure{Kind: IO, Source: "read", Err: a.err})
 	}

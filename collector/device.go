@@ -49,8 +49,8 @@ type Notifier interface {
 
 // Device is one GPU as one loaded driver shows it. One worker owns it: Read and Close are never called at the same time.
 type Device interface {
-	// Info is the identity. Its GPU, Vendor and Source do not change in the life of a Device; a read may find out the
-	// rest, as of a GPU that slept when it was found.
+	// Info is the identity. Its GPU does not change in the life of a Device; a read may find out the rest, as of a GPU
+	// that slept when it was found, or of which a source told late.
 	Info() Info
 	// Key names the instance (inode numbers, LUID): the same GPU under another Key means that its driver was loaded
 	// anew, so that everything that was opened before is void.

@@ -70,9 +70,6 @@ const (
 	adlPause = 5 * time.Minute
 )
 
-// errChild: the child process that was to answer has failed, and is replaced.
-var errChild = errors.New("its child process fails")
-
 // adlSource is ADL by way of children. GPUs that may sleep have one each, which can be ended so that they do.
 type adlSource struct {
 	there  func() bool // the library is, as a file
@@ -356,21 +353,6 @@ func (r *ADLReading) take(group uint8, content []byte) {
 			r.Usage = &mib
 		}
 	}
-}
-
-// noAnswer is an error of a pool in the words of this room: a GPU that is waited for is late.
-func noAnswer(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, worker.ErrOpening): // that is no fault, and over soon, or it hangs
-		return fmt.Errorf("%w: %w", errUnasked, err)
-	case errors.Is(err, worker.ErrHung), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w: %w", errLate, err)
-	case errors.Is(err, worker.ErrRefused), errors.Is(err, ErrMalformed):
-		return err
-	}
-	return fmt.Errorf("%w: %w", errChild, err)
 }
 
 // LetGo implements ADL.

@@ -466,9 +466,12 @@ func TestADLChildrenLeakNothing(t *testing.T) {
 			}
 			d.write(c.order + "\n" + twoCards)
 			d.end(worker.DriverChanged) // the child of the list was well
-			for end := time.Now().Add(100 * time.Second); d.replaced(c.reason) < c.rounds; c.round(d) {
-				if time.Now().After(end) {
-					t.Errorf("%s: %d children were replaced of %d", c.order, d.replaced(c.reason), c.rounds)
+			replaced, grown := 0, time.Now()
+			for ; replaced < c.rounds; c.round(d) {
+				if n := d.replaced(c.reason); n > replaced {
+					replaced, grown = n, time.Now()
+				} else if time.Since(grown) > await.Patience {
+					t.Errorf("%s: %d children were replaced of %d, and no more", c.order, replaced, c.rounds)
 					return
 				}
 			}

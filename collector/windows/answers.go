@@ -18,7 +18,6 @@ type Adapter struct {
 	WDDM       uint32  // DRIVERVERSION: 3100 is WDDM 3.1; 0: not told
 	Scheduling *uint32 // WDDM_2_7_CAPS: bits
 	Segments   *Sizes  // GETSEGMENTSIZE
-	Physical   uint32  // PHYSICALADAPTERCOUNT; 0: not told
 	Service    string  // SERVICENAME: of the driver
 	Version    string  // KMD_DRIVER_VERSION, else UMD_DRIVER_VERSION: 32.0.21013.1000
 	Nodes      []Node  // NODEMETADATA of each node, in order of its number; as many as QueryStatistics counts
@@ -92,7 +91,9 @@ type NodePerf struct {
 
 // Counters are one collection of the counters (3.1).
 type Counters struct {
-	Time        int64      // FILETIME of the collection: counts where no instance is there to have one
+	// Time is when they were collected, by our own clock. The time stamps of instances are in local time, says Microsoft of
+	// PDH_RAW_COUNTER, so they jump; and there may be no instance.
+	Time        time.Time
 	RunningTime CounterSet // GPU Engine
 	Dedicated   CounterSet // GPU Adapter Memory, Dedicated Usage
 	Shared      CounterSet // GPU Adapter Memory, Shared Usage
@@ -107,7 +108,6 @@ type CounterSet struct {
 // Counter is one instance of a counter, raw.
 type Counter struct {
 	Instance string
-	Time     int64 // FILETIME: 100 ns
 	Value    int64
 	Bad      bool // its own status is an error: it died while it was read
 }
@@ -134,7 +134,6 @@ type VideoController struct {
 	PNPDeviceID   string
 	AdapterRAM    int64 // bytes; see vramOfRow
 	DriverVersion string
-	DriverDate    time.Time
 }
 
 // Output is what a program printed.

@@ -3,6 +3,7 @@ package windows
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"gpu_exporter/collector"
 )
@@ -12,7 +13,7 @@ func desktop(processes int) Counters {
 	var c Counters
 	for pid := range processes {
 		for engine := range 16 {
-			c.RunningTime.Items = append(c.RunningTime.Items, Counter{Time: 1, Value: 5,
+			c.RunningTime.Items = append(c.RunningTime.Items, Counter{Value: 5,
 				Instance: fmt.Sprintf("pid_%d_luid_%s_phys_0_eng_%d_engtype_Compute %d", 4*pid, goodLUID, engine, engine)})
 		}
 	}
@@ -25,8 +26,9 @@ func BenchmarkCounters(b *testing.B) {
 	var p pdhReader
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
+		c.Time = c.Time.Add(time.Second)
 		for j := range c.RunningTime.Items {
-			c.RunningTime.Items[j].Time, c.RunningTime.Items[j].Value = int64(i+2), int64(i+5)
+			c.RunningTime.Items[j].Value = int64(i + 5)
 		}
 		p.read(c, func(LUID) bool { return true })
 	}

@@ -13,6 +13,7 @@ import (
 
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/nvml"
+	"gpu_exporter/internal/await"
 	"gpu_exporter/internal/hwcase"
 )
 
@@ -60,14 +61,28 @@ func (g *rig) rescan() (ok bool) {
 	return <-g.notes.rescans
 }
 
-// cycle reads all GPUs once. Its window is a second: late answers are in a later one.
-func (g *rig) cycle() *collector.Snapshot {
-	if g.first != nil {
-		s := <-g.first
+// cycle reads all GPUs once. Its window is a second: late answers, as on a busy machine, are in a later snapshot.
+func (g *rig) cycle() (s *collector.Snapshot) {
+	g.t.Helper()
+	var begun time.Time
+	if first := g.first; first != nil {
 		g.first = nil
-		return s
+		s = <-first
+	} else {
+		begun = time.Now()
+		s = g.poller.Fresh(g.t.Context())
 	}
-	return g.poller.Fresh(g.t.Context())
+	waits := func(d collector.Status) bool {
+		return d.State != collector.StateHung && d.State != collector.StateGone && (d.At.IsZero() || d.At.Before(begun))
+	}
+	await.Until(g.t, "an answer on each GPU", func() bool {
+		if !slices.ContainsFunc(s.Devices, waits) {
+			return true
+		}
+		s = g.poller.Latest()
+		return false
+	})
+	return s
 }
 
 // read is a cycle of a host with one GPU.

@@ -19,7 +19,7 @@ import (
 // getCimInstance is what PowerShell runs (section 7). Without the first statement it prints in the code page of the
 // console.
 const getCimInstance = `[Console]::OutputEncoding=[Text.Encoding]::UTF8; ` +
-	`@(Get-CimInstance Win32_VideoController | Select-Object Name,PNPDeviceID,AdapterRAM,DriverVersion,DriverDate) | ` +
+	`@(Get-CimInstance Win32_VideoController | Select-Object Name,PNPDeviceID,AdapterRAM,DriverVersion) | ` +
 	`ConvertTo-Json -Compress`
 
 const (

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
-	"strings"
-	"time"
 )
 
 // denials are what a missing right looks like in the words of PowerShell, which are localised but for these: the
@@ -47,7 +45,6 @@ func parseCIM(o Output) ([]VideoController, error) {
 			PNPDeviceID:   tidy(jsonText(row["PNPDeviceID"])),
 			AdapterRAM:    jsonInt(row["AdapterRAM"]),
 			DriverVersion: tidy(jsonText(row["DriverVersion"])),
-			DriverDate:    ParseDate(jsonText(row["DriverDate"])),
 		})
 	}
 	return list, nil
@@ -73,34 +70,4 @@ func jsonInt(raw json.RawMessage) int64 {
 		return 0
 	}
 	return n
-}
-
-// ParseDate reads a date as PowerShell 5 prints it (`/Date(1733184000000)/`), as PowerShell 7 does (ISO), or as WMI has
-// it (`20241203000000.000000-000`, of which the day counts). The zero time: it is none of these, such as a localised one.
-func ParseDate(s string) time.Time {
-	if digits, ok := strings.CutPrefix(s, "/Date("); ok {
-		ms, err := strconv.ParseInt(strings.TrimSuffix(digits, ")/"), 10, 64)
-		if err != nil || ms <= 0 || !strings.HasSuffix(digits, ")/") {
-			return time.Time{}
-		}
-		return sensible(time.UnixMilli(ms).UTC())
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return sensible(t.UTC())
-	}
-	const day = "20060102"
-	if len(s) == len("20241203000000.000000-000") {
-		if t, err := time.Parse(day, s[:len(day)]); err == nil {
-			return sensible(t)
-		}
-	}
-	return time.Time{}
-}
-
-// sensible drops a date that no driver has.
-func sensible(t time.Time) time.Time {
-	if t.Year() < 1990 || t.Year() > 2200 {
-		return time.Time{}
-	}
-	return t
 }

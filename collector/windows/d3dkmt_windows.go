@@ -36,7 +36,6 @@ const (
 	infoType         = 15
 	infoUMDVersion   = 18
 	infoNodeMetadata = 25
-	infoPhysical     = 30
 	infoDeviceIDs    = 31
 	infoKMDVersion   = 49
 	infoNodePerf     = 61
@@ -266,9 +265,6 @@ func (d *d3dkmtDLL) adapter(handle uint32, luid dLUID) Adapter {
 	a.Scheduling = info(d, handle, infoScheduling, uint32(0))
 	if s := info(d, handle, infoSegmentSize, dSegmentSize{}); s != nil {
 		a.Segments = &Sizes{Dedicated: s.DedicatedVideo, Shared: s.SharedSystem}
-	}
-	if n := info(d, handle, infoPhysical, uint32(0)); n != nil {
-		a.Physical = *n
 	}
 	if s := info(d, handle, infoServiceName, dServiceName{}); s != nil {
 		a.Service = windows.UTF16ToString(s[:])

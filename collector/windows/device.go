@@ -3,6 +3,7 @@ package windows
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"gpu_exporter/collector"
@@ -11,7 +12,7 @@ import (
 // device is one GPU.
 type device struct {
 	p    *Probe
-	g    *gpu
+	g    *gpu  // as it was found last
 	plan *plan // made at the first awake read
 
 	// The answers that it had last.
@@ -33,7 +34,13 @@ func (d *device) Close() error { return nil }
 // Read implements collector.Device.
 func (d *device) Read(ctx context.Context, r *collector.Reading) error {
 	f := d.p.found()
-	if r.Reload {
+	// A source may answer late, or better, at a later discovery.
+	i := slices.IndexFunc(f.gpus, d.g.is)
+	news := i >= 0 && f.gpus[i].key == d.g.key && f.gpus[i].told != d.g.told
+	if news {
+		d.g = f.gpus[i]
+	}
+	if news || r.Reload {
 		d.plan = nil
 	}
 	d.p.pdh.begin(&d.had[byPDH], struct{}{})
@@ -242,6 +249,10 @@ func (d *device) hear(ctx context.Context, m mood) *heard {
 	}
 	if g.adapter != nil && g.luid != 0 {
 		h.d3dkmt, h.err[byD3DKMT] = one(ctx, p.d3dkmt, &d.had[byD3DKMT], func(m map[LUID]AdapterReading) (AdapterReading, bool) { r, ok := m[g.luid]; return r, ok })
+		// All GPUs are asked by one call: after that of another has hung, an answer may be of long ago.
+		if h.err[byD3DKMT] == nil && time.Since(h.d3dkmt.Time) > p.o.Deadline {
+			h.d3dkmt, h.err[byD3DKMT] = AdapterReading{}, errLate
+		}
 	}
 	return h
 }

@@ -44,7 +44,7 @@ func (n Node) name() string {
 // engineID names an engine of one GPU: its number, on one of several linked adapters.
 type engineID struct{ phys, engine uint32 }
 
-// before is the order of engines.
+// compare is the order of engines.
 func (a engineID) compare(b engineID) int {
 	if a.phys != b.phys {
 		return int(a.phys) - int(b.phys)

@@ -107,7 +107,6 @@ func kernelFeed(t testing.TB, h *host) string {
 		optional(&l, "type", r.TypeBits)
 		l.add("wddm %d", r.WDDM)
 		optional(&l, "scheduling", r.SchedulingBits)
-		l.add("physical %d", r.Physical)
 		if s := r.SegmentSize; s != nil {
 			l.add("sizes %d 12345 %d", s.Dedicated, s.Shared)
 		}
@@ -141,7 +140,7 @@ func pdhFeed(h *host) string {
 	}
 	for i, set := range []CounterSet{h.counters.RunningTime, h.counters.Dedicated, h.counters.Shared} {
 		for _, c := range set.Items {
-			l.add("item %s\t%s\t%d\t%d\t%d", counterPaths[i], c.Instance, 0, c.Time, c.Value)
+			l.add("item %s\t%s\t%d\t%d\t%d", counterPaths[i], c.Instance, 0, 0, c.Value)
 		}
 	}
 	return l.String()
@@ -181,11 +180,27 @@ func newMachine(t testing.TB, dir, capture string) *machine {
 	return m
 }
 
+// timed is a PDH that takes its time from the host, whose collections are further apart than those of a test.
+type timed struct {
+	PDH
+	h *host
+}
+
+func (p timed) Collect() (Counters, error) {
+	c, err := p.PDH.Collect()
+	p.h.change(func() {
+		if p.h.counters != nil {
+			c.Time = p.h.counters.Time
+		}
+	})
+	return c, err
+}
+
 // start starts a Poller on the machine.
 func (m *machine) start(set ...func(*Options, *Probe)) *rig {
 	return m.host.start(append([]func(*Options, *Probe){func(o *Options, p *Probe) {
 		if p == nil {
-			o.Sources.D3DKMT, o.Sources.PDH, o.Sources.PnP = m.d3dkmt, m.pdh, m.pnp
+			o.Sources.D3DKMT, o.Sources.PDH, o.Sources.PnP = m.d3dkmt, timed{m.pdh, m.host}, m.pnp
 		}
 	}}, set...)...)
 }

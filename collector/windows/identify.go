@@ -3,7 +3,6 @@ package windows
 import (
 	"cmp"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strings"
 
@@ -36,12 +35,15 @@ type facts struct {
 	dx       []dxDevice
 	adl      []ADLAdapter
 	nvml     []NVMLDevice
+	// unsure: D3DKMT or Plug and Play has failed, and may list at the next discovery what it did not at this one.
+	unsure bool
 }
 
-// gpu is a GPU as one discovery found it. It is not changed afterwards.
+// gpu is a GPU as one discovery found it. It is not changed once others know of it.
 type gpu struct {
 	info     collector.Info
-	key      string
+	key      string // its LUID, which is another after each load of the driver; but see Probe.Discover
+	told     string // all that its plan stands on
 	listed   string // the source that listed it
 	address  Address
 	luid     LUID
@@ -58,6 +60,7 @@ type gpu struct {
 type leftOut struct {
 	name, from, why string
 	luid            LUID
+	address         Address
 }
 
 // identify finds the GPUs in what the sources said. It is the whole of sections 1 (list), 6 and 8, and looks at nothing
@@ -69,7 +72,7 @@ func identify(f *facts) (gpus []*gpu, left []leftOut) {
 	for _, list := range []func() []*candidate{j.fromD3DKMT, j.fromRows, j.fromRegistry, j.fromDxDiag} {
 		for _, c := range list() {
 			if why := c.whyNot(); why != "" {
-				left = append(left, leftOut{c.name, c.from, why, c.luid})
+				left = append(left, leftOut{c.name, c.from, why, c.luid, c.address})
 				continue
 			}
 			if !slices.ContainsFunc(kept, func(k *candidate) bool { return k.label() == c.label() }) {
@@ -81,7 +84,8 @@ func identify(f *facts) (gpus []*gpu, left []leftOut) {
 		}
 	}
 	j.luids(kept)
-	kept = j.libraries(kept)
+	kept, unplugged := j.libraries(kept)
+	left = append(left, unplugged...)
 	for _, c := range kept {
 		gpus = append(gpus, c.gpu())
 	}
@@ -93,22 +97,8 @@ func (c *candidate) gpu() *gpu {
 	g := &gpu{info: c.info(), listed: c.from, address: c.address, luid: c.luid, pnp: c.pnp, adapter: c.adapter,
 		shared: c.shared(), adl: c.adl, nvml: c.nvml}
 	g.vram, g.vramFrom = c.vram()
-	// The LUID is another after each load of the driver. A source that answers late, or better, makes another instance too:
-	// who the GPU is never changes under one key, nor do the bounds of its series.
-	parts := []string{c.from}
-	if c.luid != 0 {
-		parts = append(parts, c.luid.String())
-	}
-	if c.adl != nil {
-		parts = append(parts, sourceADL)
-	}
-	if c.nvml != nil {
-		parts = append(parts, c.nvml.Source)
-	}
-	told := fnv.New64a()
-	fmt.Fprintf(told, "%q %d %d", []string{g.info.Vendor, g.info.Name, g.info.Type, g.info.UUID, g.info.PCIID, g.info.Driver,
-		g.info.DriverVersion, g.info.VBIOS, g.info.Source, g.pnp}, g.vram, g.shared)
-	g.key = fmt.Sprintf("%s %016x", strings.Join(parts, " "), told.Sum64())
+	g.key = c.luid.String()
+	g.told = fmt.Sprintf("%q %q %q %d %d %v %v", c.from, g.info, g.pnp, g.vram, g.shared, c.luid, c.adl != nil)
 	return g
 }
 
@@ -208,14 +198,15 @@ func (j *joiner) fromRows() (list []*candidate) {
 	return list
 }
 
-// fromRegistry lists the devices of the class that are there, or else what DirectX lists.
+// fromRegistry lists the devices of the class that are there, or else what DirectX lists. Its keys have no address: they
+// would be other GPUs than those that come with one later.
 func (j *joiner) fromRegistry() (list []*candidate) {
 	for id, k := range j.enum {
 		if j.there[id] && k.class() != "" {
 			list = append(list, j.known(&candidate{from: sourceRegistry, pnp: id}))
 		}
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && !j.unsure {
 		for _, k := range j.registry.DirectX {
 			list = append(list, &candidate{from: sourceRegistry, name: k.text("Description"), luid: k.luid(),
 				vendor: uint32(k.number("VendorId")), device: uint32(k.number("DeviceId")), ids: k.number("VendorId") != 0})
@@ -263,8 +254,21 @@ func (j *joiner) luids(list []*candidate) {
 	}
 }
 
-// libraries joins what the vendors' libraries list, by address. What they alone have is a GPU too.
-func (j *joiner) libraries(list []*candidate) []*candidate {
+// unplugged says that Plug and Play does not list what is at a place. A GPU of AMD's whose place it does not tell may be
+// the one.
+func (j *joiner) unplugged(a Address) bool {
+	for id := range j.there {
+		at := j.places[id].address()
+		if vendor, _ := idsOf(id); at == a || at == "" && vendor == vendorAMD {
+			return false
+		}
+	}
+	return j.there != nil
+}
+
+// libraries joins what the vendors' libraries list, by address. What they alone have is a GPU too, but one that was
+// unplugged: ADL's list is as old as its child.
+func (j *joiner) libraries(list []*candidate) (_ []*candidate, left []leftOut) {
 	at := func(a Address) *candidate {
 		for _, c := range list {
 			if c.address == a {
@@ -280,6 +284,10 @@ func (j *joiner) libraries(list []*candidate) []*candidate {
 		}
 		address := a.Place.address()
 		c := at(address)
+		if c == nil && j.unplugged(address) {
+			left = append(left, leftOut{tidy(a.Name), sourceADL, "Plug and Play does not list it", 0, address})
+			continue
+		}
 		if c == nil {
 			c = &candidate{from: sourceADL, name: tidy(a.Name), address: address, vendor: vendorAMD}
 			_, c.device = idsOf(a.PNP)
@@ -310,7 +318,7 @@ func (j *joiner) libraries(list []*candidate) []*candidate {
 		c.nvml = n
 		c.name = firstOf(c.name, tidy(n.Name))
 	}
-	return list
+	return list, left
 }
 
 // shortAddress is an address with a domain of four digits: NVML writes eight, in capitals. Empty: it is none.

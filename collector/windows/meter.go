@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// tick is the unit of running times and of time stamps.
+// tick is the unit of running times.
 const tick = 100 * time.Nanosecond
 
 // load is what a meter has to say of an engine.
@@ -22,8 +22,8 @@ type load struct {
 // with them: what they added stays.
 type meter struct {
 	engines map[engineID]*engineMeter
-	at      int64 // of the last look, in ticks; 0: there was none
-	passed  int64 // ticks from the look before to the last one; 0: not known
+	at      time.Time // of the last look; zero: there was none
+	passed  int64     // ticks from the look before to the last one; 0: not known
 }
 
 type engineMeter struct {
@@ -32,19 +32,23 @@ type engineMeter struct {
 	step  int64 // ticks, of the last look
 }
 
-// begin starts a look. now is the time stamp of the counters, in ticks.
-func (m *meter) begin(now int64) {
+// begin starts a look. now is when the counters were read.
+func (m *meter) begin(now time.Time) {
 	if m.engines == nil {
 		m.engines = map[engineID]*engineMeter{}
 	}
-	m.passed = 0
-	if m.at != 0 && now > m.at { // else a clock was set back, and how much time passed is not known
-		m.passed = now - m.at
-	}
-	m.at = now
+	m.passed, m.at = passed(m.at, now), now
 	for _, e := range m.engines {
 		e.step = 0
 	}
+}
+
+// passed are the ticks between two looks; 0: how many is not known.
+func passed(before, now time.Time) int64 {
+	if before.IsZero() {
+		return 0
+	}
+	return max(int64(now.Sub(before)/tick), 0)
 }
 
 // engine is the meter of an engine; nil: there are too many.

@@ -30,9 +30,9 @@ func pair(t testing.TB) *host {
 		id := fmt.Sprintf(`PCI\VEN_1002&DEV_747E&SUBSYS_1&REV_C8\%d`, i)
 		h.present = append(h.present, PnPDevice{id, &at})
 		c := h.counters
-		c.RunningTime.Items = append(c.RunningTime.Items, Counter{Instance: "pid_1_luid_" + luid + "_phys_0_eng_0_engtype_3D", Time: 1e9, Value: 1e7})
-		c.Dedicated.Items = append(c.Dedicated.Items, Counter{Instance: "luid_" + luid + "_phys_0", Time: 1e9, Value: 4096})
-		c.Shared.Items = append(c.Shared.Items, Counter{Instance: "luid_" + luid + "_phys_0", Time: 1e9, Value: 1024})
+		c.RunningTime.Items = append(c.RunningTime.Items, Counter{Instance: "pid_1_luid_" + luid + "_phys_0_eng_0_engtype_3D", Value: 1e7})
+		c.Dedicated.Items = append(c.Dedicated.Items, Counter{Instance: "luid_" + luid + "_phys_0", Value: 4096})
+		c.Shared.Items = append(c.Shared.Items, Counter{Instance: "luid_" + luid + "_phys_0", Value: 1024})
 	}
 	return h
 }
@@ -311,6 +311,34 @@ func TestFactsThatAreToldLater(t *testing.T) {
 	<-g.notes.rescans
 	if again := g.read(); again.State != collector.StateOK || len(again.Samples) < len(d.Samples)-1 {
 		t.Errorf("after a reload: %v, %d samples", again.State, len(again.Samples))
+	}
+	g.notes.mu.Lock()
+	defer g.notes.mu.Unlock()
+	if g.notes.restarts != 0 {
+		t.Errorf("its driver was loaded anew %d times", g.notes.restarts)
+	}
+}
+
+// Of a GPU that sleeps is shown what others tell. That D3DKMT knows its LUID late does not make it another either.
+func TestFactsThatAreToldLaterOfASleepingGPU(t *testing.T) {
+	h := laptop(t)
+	h.entries, h.registry.Enum = nil, []RegistryKey{enumerated(h.present[0].ID, "0000", "(3,0,0)")}
+	h.adapters[0].PowerState = PowerD3
+	adapters := h.adapters
+	h.adapters = adapters[:0]
+	g := h.start()
+	if d := g.read(); d.Driver != "service0000" || d.State != collector.StateOK {
+		t.Errorf("%+v is %v", d.Info, d.State)
+	}
+	h.change(func() { h.adapters = adapters[:1] })
+	g.rescan()
+	if d := g.read(); d.Name != "AMD Radeon RX 7800 XT" || d.State != collector.StateAsleep {
+		t.Errorf("%+v is %v", d.Info, d.State)
+	}
+	g.notes.mu.Lock()
+	defer g.notes.mu.Unlock()
+	if g.notes.restarts != 0 {
+		t.Errorf("its driver was loaded anew %d times", g.notes.restarts)
 	}
 }
 

@@ -3,12 +3,9 @@ package windows
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"gpu_exporter/collector"
 	"gpu_exporter/collector/nvml"
-	"gpu_exporter/collector/worker"
 )
 
 // nvmlChildren are NVML through children that call it.
@@ -41,7 +38,7 @@ func (n *nvmlChildren) Devices(ctx context.Context, targets []NVMLTarget) (list 
 		return nil, n.none
 	}
 	ids, err := n.Fleet.Devices(ctx, nvmlTargets(targets))
-	err = nvmlError(err)
+	err = noAnswer(err)
 	if targets == nil && len(ids) == 0 && (err == nil || errors.Is(err, ErrUnsupported)) {
 		n.none, n.until = err, time.Now().Add(nvmlPause)
 	}
@@ -64,25 +61,10 @@ func (n *nvmlChildren) Devices(ctx context.Context, targets []NVMLTarget) (list 
 func (n *nvmlChildren) Read(ctx context.Context, targets []NVMLTarget) ([]NVMLReading, error) {
 	list := make([]NVMLReading, len(targets))
 	for i, r := range n.Fleet.Read(ctx, nvmlTargets(targets)) {
-		list[i] = NVMLReading{Err: nvmlError(r.Err), Samples: r.Samples, Failures: r.Failures, Rejected: r.Rejected}
+		list[i] = NVMLReading{Err: noAnswer(r.Err), Samples: r.Samples, Failures: r.Failures, Rejected: r.Rejected}
 	}
 	return list, nil
 }
 
 // LetGo implements NVML.
 func (n *nvmlChildren) LetGo(a Address) { n.Fleet.LetGo(string(a)) }
-
-// nvmlError is an error of a Fleet as one of a source.
-func nvmlError(err error) error {
-	switch {
-	case err == nil, errors.Is(err, collector.ErrGone), errors.Is(err, worker.ErrRefused):
-		return err
-	case errors.Is(err, nvml.ErrMissing):
-		return fmt.Errorf("%w: %w", ErrUnsupported, err)
-	case errors.Is(err, worker.ErrOpening): // that is no fault, and over soon, or it hangs
-		return fmt.Errorf("%w: %w", errUnasked, err)
-	case errors.Is(err, worker.ErrHung), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w: %w", errLate, err)
-	}
-	return fmt.Errorf("%w: %w", errChild, err)
-}

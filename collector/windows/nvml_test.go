@@ -12,7 +12,7 @@ import (
 	"gpu_exporter/collector/worker"
 )
 
-func TestErrorsOfNVMLsChildren(t *testing.T) {
+func TestErrorsOfChildren(t *testing.T) {
 	for _, c := range []struct{ err, want error }{
 		{worker.ErrHung, errLate},
 		{context.DeadlineExceeded, errLate},
@@ -25,12 +25,13 @@ func TestErrorsOfNVMLsChildren(t *testing.T) {
 		{fmt.Errorf("%w: no library", nvml.ErrMissing), ErrUnsupported},
 		{collector.ErrGone, collector.ErrGone},
 		{worker.ErrRefused, worker.ErrRefused},
+		{ErrMalformed, ErrMalformed},
 	} {
-		if got := nvmlError(c.err); !errors.Is(got, c.want) || !errors.Is(got, c.err) {
+		if got := noAnswer(c.err); !errors.Is(got, c.want) || !errors.Is(got, c.err) {
 			t.Errorf("%v becomes %v, want %v", c.err, got, c.want)
 		}
 	}
-	if err := nvmlError(nil); err != nil {
+	if err := noAnswer(nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,9 @@
 package windows
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // maxInstances bounds the instances of one collection that are looked at: a busy desktop has 3000.
 const maxInstances = 1 << 16
@@ -26,8 +29,8 @@ type pdhReader struct {
 	meters map[LUID]*meter
 	seen   map[string]*seenCounter // of Running Time, by instance
 	look   uint64                  // counts the collections that had running times
-	last   int64                   // the time of the last one
-	passed int64                   // ticks since the one before
+	last   time.Time               // when the last one was
+	passed int64                   // ticks since the one before; 0: not known
 }
 
 // seenCounter is an instance and what it held last.
@@ -90,19 +93,9 @@ func (p *pdhReader) running(c Counters, known func(LUID) bool) {
 	if p.meters == nil {
 		p.meters, p.seen = map[LUID]*meter{}, map[string]*seenCounter{}
 	}
-	now := c.Time
-	for i, item := range c.RunningTime.Items {
-		if i == 0 || item.Time > now {
-			now = item.Time
-		}
-	}
-	p.passed = 0
-	if p.last != 0 && now > p.last {
-		p.passed = now - p.last
-	}
-	p.last = now
+	p.passed, p.last = passed(p.last, c.Time), c.Time
 	for _, m := range p.meters {
-		m.begin(now)
+		m.begin(c.Time)
 	}
 	named := map[LUID]bool{}
 	for i := range c.RunningTime.Items {

@@ -32,8 +32,6 @@ const (
 	pdhNoData         pdhStatus = 0x800007D5
 	pdhNoObject       pdhStatus = 0xC0000BB8
 	pdhNoCounter      pdhStatus = 0xC0000BB9
-	pdhBadData        pdhStatus = 0xC0000BBA // PDH_CSTATUS_INVALID_DATA
-	pdhInvalidData    pdhStatus = 0xC0000BC6 // PDH_INVALID_DATA
 	pdhNotImplemented pdhStatus = 0xC0000BD3
 	pdhAccessDenied   pdhStatus = 0xC0000BDB
 )
@@ -54,10 +52,8 @@ func (s pdhStatus) err(name string) error {
 	return fmt.Errorf("%s: %w", name, s)
 }
 
-// nothing says that s means that there is no instance just now, or that those which were there have died meanwhile.
-func (s pdhStatus) nothing() bool {
-	return s == pdhNoData || s == pdhNoInstance || s == pdhBadData || s == pdhInvalidData
-}
+// nothing says that s means that there is no instance just now.
+func (s pdhStatus) nothing() bool { return s == pdhNoData || s == pdhNoInstance }
 
 // rawCounterItem is PDH_RAW_COUNTER_ITEM_W.
 type rawCounterItem struct {
@@ -112,8 +108,7 @@ func (p *pdhDLL) Collect() (Counters, error) {
 	if s := p.ask(pdhCollect, uintptr(p.query)); !s.nothing() && s.err(pdhCollect) != nil {
 		return Counters{}, errors.Join(s.err(pdhCollect), p.Close()) // a query that is broken is opened anew
 	}
-	now := windows.NsecToFiletime(time.Now().UnixNano())
-	c := Counters{Time: ticks(now)}
+	c := Counters{Time: time.Now()}
 	for i, set := range [...]*CounterSet{&c.RunningTime, &c.Dedicated, &c.Shared} {
 		set.Items, set.Err = p.read(&p.sets[i])
 	}
@@ -221,7 +216,7 @@ func (set *pdhSet) parse(buffer []uint64, count uint32) ([]Counter, error) {
 			return nil, fmt.Errorf("%s: %w: a name outside the buffer", pdhGetRawCounters, ErrMalformed)
 		}
 		bad := item.Status.err("") != nil
-		set.items = append(set.items, Counter{Instance: name, Time: ticks(item.Time), Value: item.First, Bad: bad})
+		set.items = append(set.items, Counter{Instance: name, Value: item.First, Bad: bad})
 	}
 	return set.items, nil
 }
@@ -253,6 +248,3 @@ func (set *pdhSet) name(buffer []uint64, at uintptr) (string, bool) {
 
 // maxName is how long an instance's name may be: PDH_MAX_INSTANCE_NAME.
 const maxName = 1024
-
-// ticks is a FILETIME as a number.
-func ticks(t windows.Filetime) int64 { return int64(t.HighDateTime)<<32 | int64(t.LowDateTime) }

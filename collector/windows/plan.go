@@ -69,7 +69,6 @@ type plan struct {
 	engines  []engineSeries // of labels
 	nodes    meter          // of D3DKMT's nodes
 	nodeLast []int64        // what they held
-	epoch    time.Time      // the zero of the nodes' clock
 	nvml     []known
 	origins  []collector.Origin
 	settled  bool      // origins are those of owner
@@ -383,10 +382,7 @@ func (p *plan) readNodes(r *collector.Reading, a *AdapterReading) {
 	if !p.g.adapter.nodesCount() || len(a.Running) == 0 || len(a.Running) > maxEngines {
 		return
 	}
-	if p.epoch.IsZero() {
-		p.epoch = a.Time.Add(-tick) // no look is at 0
-	}
-	p.nodes.begin(int64(a.Time.Sub(p.epoch) / tick))
+	p.nodes.begin(a.Time)
 	for len(p.nodeLast) < len(a.Running) {
 		p.nodeLast = append(p.nodeLast, 0)
 	}

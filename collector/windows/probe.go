@@ -62,7 +62,7 @@ type Probe struct {
 
 	looking  sync.Mutex       // held by a discovery
 	late     int              // discoveries in a row in which a vendor's library did not tell in time
-	unlisted map[Address]bool // what the last one found of AMD that ADL did not list
+	disputed map[dispute]bool // what the last one found
 	kept     facts            // the last good answer of each source but D3DKMT
 	rowsAt   time.Time        // when WMI gave its last one
 
@@ -258,6 +258,12 @@ func (p *Probe) Discover(ctx context.Context) ([]collector.Device, error) {
 	if f == nil {
 		return nil, err
 	}
+	before := p.found().gpus
+	for _, g := range f.gpus { // that its LUID is told later does not make it another
+		if i := slices.IndexFunc(before, g.is); i >= 0 && (g.luid == before[i].luid || g.luid == 0 || before[i].luid == 0) {
+			g.key = before[i].key
+		}
+	}
 	p.mu.Lock()
 	p.fleet = f
 	p.mu.Unlock()
@@ -267,6 +273,9 @@ func (p *Probe) Discover(ctx context.Context) ([]collector.Device, error) {
 	}
 	return list, err
 }
+
+// is says whether both are the same GPU, whatever is known of it.
+func (g *gpu) is(other *gpu) bool { return g.info.GPU == other.info.GPU }
 
 // look asks the sources and puts together what they say. No fleet: what was found before stands.
 func (p *Probe) look(ctx context.Context) (*fleet, error) {
@@ -306,6 +315,7 @@ func (p *Probe) look(ctx context.Context) (*fleet, error) {
 		return nil, failed[0] // nobody else's list takes the place of the one that it gave
 	}
 	f.present = keep(&p.kept.present, present, func(err error) { note(sourcePnP, err) })
+	f.unsure = len(failed) > 0
 	f.registry = keep(&p.kept.registry, registry, func(err error) { note(sourceRegistry, err) })
 	p.libraries(ctx, &f, said, note)
 	gpus, left := identify(&f)
@@ -334,14 +344,25 @@ func (p *Probe) look(ctx context.Context) (*fleet, error) {
 	return now, errors.Join(failed...)
 }
 
+// dispute is a GPU of AMD's of which ADL and the others do not say the same: its list is as old as its child.
+type dispute struct {
+	at  Address
+	adl bool // it alone has it, which was unplugged; else it alone has it not
+}
+
 // libraries asks those of the vendors. What they would wake they are not asked about: of that stands what they said before.
 func (p *Probe) libraries(ctx context.Context, f *facts, said map[string]error, note func(source string, err error)) {
 	f.adl, f.nvml = p.kept.adl, p.kept.nvml
-	gpus, _ := identify(f)
+	gpus, out := identify(f)
 	h := had{}
 	moods := p.moods(ctx, &h, gpus)
 	maySleep, quiet := map[Place]bool{}, false
-	unlisted := map[Address]bool{} // AMD's that ADL did not list
+	disputed := map[dispute]bool{}
+	for _, l := range out {
+		if l.from == sourceADL {
+			disputed[dispute{l.address, true}] = true
+		}
+	}
 	var targets []NVMLTarget
 	left := map[Address]bool{}   // NVIDIA's that are not asked about
 	listed := map[Address]bool{} // and those that somebody else lists
@@ -353,7 +374,7 @@ func (p *Probe) libraries(ctx context.Context, f *facts, said map[string]error, 
 				maySleep[*g.adapter.Place] = true
 			}
 			if g.adl == nil && g.address != "" && p.kept.adl != nil {
-				unlisted[g.address] = true
+				disputed[dispute{g.address, false}] = true
 			}
 		case g.info.Vendor == vendorWords[vendorNVIDIA] && m != open:
 			left[g.address] = true
@@ -363,23 +384,21 @@ func (p *Probe) libraries(ctx context.Context, f *facts, said map[string]error, 
 		}
 	}
 	// Where D3DKMT or the devices are not known for once, nobody says who sleeps: then nobody else is asked about.
-	known := func(source string) bool { return said[source] == nil || errors.Is(said[source], ErrUnsupported) }
-	sure := known(sourceD3DKMT) && known(sourcePnP)
 	for _, d := range f.present { // those that drive no display are told by nobody else
-		if a := d.Place.address(); sure && isGPUOfNVIDIA(d) && !left[a] && !slices.ContainsFunc(targets, func(t NVMLTarget) bool { return t.Address == a }) {
+		if a := d.Place.address(); !f.unsure && isGPUOfNVIDIA(d) && !left[a] && !slices.ContainsFunc(targets, func(t NVMLTarget) bool { return t.Address == a }) {
 			targets = append(targets, NVMLTarget{Address: a})
 			listed[a] = true
 		}
 	}
 	var adlList func() ([]ADLAdapter, error)
 	if !quiet {
-		if slices.ContainsFunc(slices.Collect(maps.Keys(unlisted)), func(a Address) bool { return !p.unlisted[a] }) {
-			p.o.Sources.ADL.Renew() // one has come
+		if slices.ContainsFunc(slices.Collect(maps.Keys(disputed)), func(d dispute) bool { return !p.disputed[d] }) {
+			p.o.Sources.ADL.Renew() // one has come, or was unplugged
 		}
-		p.unlisted = unlisted
+		p.disputed = disputed
 		adlList = p.adlList.later(ctx, maySleep)
 	}
-	if len(targets) > 0 || sure && len(left) == 0 {
+	if len(targets) > 0 || !f.unsure && len(left) == 0 {
 		list, err := p.nvmlList.later(ctx, targets)()
 		if note(sourceNVML, err); err == nil || errors.Is(err, ErrUnsupported) {
 			// One that hangs, or is opened anew, is read by NVML all the same.

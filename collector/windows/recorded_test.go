@@ -41,6 +41,7 @@ type host struct {
 	program  func(ctx context.Context) (Output, error)
 	dxdiag   func(ctx context.Context) ([]byte, error)
 	hook     func(source string) error
+	between  func()         // called after D3DKMT has read one adapter
 	asked    map[string]int // calls by source
 	usage    bool           // ADL was asked for memory in use
 	renewed  int            // how often ADL was
@@ -61,7 +62,6 @@ type recordedAdapter struct {
 		Dedicated uint64 `json:"dedicated_video"`
 		Shared    uint64 `json:"shared_system"`
 	} `json:"segment_size"`
-	Physical   uint32          `json:"physical_adapters"`
 	PowerState PowerState      `json:"power_state"`
 	Perf       json.RawMessage `json:"perf"`
 	PerfCaps   json.RawMessage `json:"perf_caps"`
@@ -110,12 +110,12 @@ func recorded(t testing.TB, dir, capture string) *host {
 		}
 	}
 	var rows []struct {
-		Name, PNPDeviceID, DriverVersion, DriverDate string
-		AdapterRAM                                   int64
+		Name, PNPDeviceID, DriverVersion string
+		AdapterRAM                       int64
 	}
 	if decode(t, filepath.Join(dir, "wmi.json"), &rows) {
 		for _, r := range rows {
-			h.rows = append(h.rows, VideoController{r.Name, r.PNPDeviceID, r.AdapterRAM, r.DriverVersion, ParseDate(r.DriverDate)})
+			h.rows = append(h.rows, VideoController{r.Name, r.PNPDeviceID, r.AdapterRAM, r.DriverVersion})
 		}
 	}
 	h.step(dir, capture)
@@ -229,10 +229,10 @@ func parseCounters(t testing.TB, text string) *Counters {
 		if err != nil || err2 != nil {
 			t.Fatalf("%q", f)
 		}
-		c.Time = stamp
+		c.Time = time.Unix(stamp/1e7, stamp%1e7*100)
 		if set := sets[f[0]+"/"+f[1]]; set != nil {
 			set.Err = nil
-			set.Items = append(set.Items, Counter{Instance: f[2], Time: stamp, Value: value})
+			set.Items = append(set.Items, Counter{Instance: f[2], Value: value})
 		}
 	}
 	return c
@@ -387,7 +387,7 @@ func (k recordedKernel) Adapters() ([]Adapter, error) {
 	return call(k.h, sourceD3DKMT+" list", func() (list []Adapter, err error) {
 		for _, r := range k.h.adapters {
 			a := Adapter{LUID: r.luid(k.h.t), Name: r.AdapterString, BIOS: r.BIOSString, Place: r.Address, IDs: r.DeviceIDs,
-				Type: r.TypeBits, WDDM: r.WDDM, Scheduling: r.SchedulingBits, Physical: r.Physical}
+				Type: r.TypeBits, WDDM: r.WDDM, Scheduling: r.SchedulingBits}
 			if s := r.SegmentSize; s != nil {
 				a.Segments = &Sizes{s.Dedicated, s.Shared}
 			}
@@ -405,10 +405,13 @@ func (k recordedKernel) Read(targets []Target) ([]AdapterReading, error) {
 		for _, target := range targets {
 			i := slices.IndexFunc(k.h.adapters, func(r recordedAdapter) bool { return r.luid(k.h.t) == target.LUID })
 			if i < 0 || k.h.adapters[i].gone {
-				list = append(list, AdapterReading{Gone: true})
+				list = append(list, AdapterReading{Gone: true, Time: time.Now()})
 				continue
 			}
 			list = append(list, k.h.adapters[i].reading(k.h.t, target))
+			if k.h.between != nil {
+				k.h.between()
+			}
 		}
 		return list, nil
 	})

@@ -3,9 +3,12 @@ package windows
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"gpu_exporter/collector"
+	"gpu_exporter/collector/nvml"
+	"gpu_exporter/collector/worker"
 )
 
 // Sources are the ways to ask this Windows. A nil one is not there at all: its DLL, or what it stands on, is missing.
@@ -110,6 +113,24 @@ var (
 
 // errLate: no answer within the deadline of the source.
 var errLate = errors.New("no answer in time")
+
+// errChild: the child process that was to answer has failed, and is replaced.
+var errChild = errors.New("its child process fails")
+
+// noAnswer is an error of what children read, in the words of this room: a GPU that is waited for is late.
+func noAnswer(err error) error {
+	switch {
+	case err == nil, errors.Is(err, collector.ErrGone), errors.Is(err, worker.ErrRefused), errors.Is(err, ErrMalformed):
+		return err
+	case errors.Is(err, nvml.ErrMissing):
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+	case errors.Is(err, worker.ErrOpening): // that is no fault, and over soon, or it hangs
+		return fmt.Errorf("%w: %w", errUnasked, err)
+	case errors.Is(err, worker.ErrHung), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", errLate, err)
+	}
+	return fmt.Errorf("%w: %w", errChild, err)
+}
 
 // kindOf is the kind of failure that an error of a source is.
 func kindOf(err error) collector.FailureKind {

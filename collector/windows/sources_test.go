@@ -198,6 +198,34 @@ func TestASlowSourceIsUsedWhenItAnswers(t *testing.T) {
 	})
 }
 
+// A call for all GPUs that hangs at the second has an old reading of the first, which is not shown as new.
+func TestAnAnswerOfLongAgoIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := withNodes(pair(t))
+		g := gated(h)
+		g.look(goodGPU)
+		hangs := make(chan struct{})
+		h.change(func() {
+			h.between = func() {
+				h.between = nil
+				h.mu.Unlock()
+				<-hangs
+				h.mu.Lock()
+			}
+		})
+		g.look(goodGPU)
+		time.Sleep(time.Minute)
+		close(hangs)
+		synctest.Wait()
+		if d := g.look(goodGPU); failures(d) != "D3DKMT timeout" {
+			t.Errorf("failed: %q, samples %v", failures(d), samples(d))
+		}
+		if d := g.look(goodGPU); d.State != collector.StateOK {
+			t.Errorf("after: %v, %s", d.State, failures(d))
+		}
+	})
+}
+
 func TestASeriesStaysWithItsSource(t *testing.T) {
 	temperature := func(d collector.Status) string { return strings.Join(samples(d, "gpu_temperature"), "") }
 	const fromADL, fromKernel = `gpu_temperature_celsius{sensor="edge"} 50`, `gpu_temperature_celsius{sensor="edge"} 40`
@@ -271,17 +299,20 @@ func TestUtilizationIsThatOfTaskManager(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := pair(t)
 		h.entries = nil
-		engine := func(pid, engine int, name string, at, value int64) Counter {
-			return Counter{Instance: fmt.Sprintf("pid_%d_luid_%s_phys_0_eng_%d_engtype_%s", pid, goodLUID, engine, name), Time: at, Value: value}
+		engine := func(pid, engine int, name string, value int64) Counter {
+			return Counter{Instance: fmt.Sprintf("pid_%d_luid_%s_phys_0_eng_%d_engtype_%s", pid, goodLUID, engine, name), Value: value}
 		}
 		const second = int64(1e7)
-		h.counters.RunningTime.Items = []Counter{engine(1, 0, "3D", second, 5*second), engine(2, 0, "3D", second, second), engine(1, 3, "Copy", second, 0)}
+		at := func(s int64) { h.counters.Time = time.Unix(s, 0) }
+		at(1)
+		h.counters.RunningTime.Items = []Counter{engine(1, 0, "3D", 5*second), engine(2, 0, "3D", second), engine(1, 3, "Copy", 0)}
 		g := gated(h)
 		want(t, samples(g.look(goodGPU), "gpu_utilization", "gpu_engine"), `
 			gpu_engine_busy_seconds_total{engine="graphics"} 6
 			gpu_engine_busy_seconds_total{engine="copy"} 0`)
 		h.change(func() {
-			h.counters.RunningTime.Items = []Counter{engine(1, 0, "3D", 3*second, 5*second+second/2), engine(2, 0, "3D", 3*second, second+second/4), engine(1, 3, "Copy", 3*second, second)}
+			at(3)
+			h.counters.RunningTime.Items = []Counter{engine(1, 0, "3D", 5*second+second/2), engine(2, 0, "3D", second+second/4), engine(1, 3, "Copy", second)}
 		})
 		want(t, samples(g.look(goodGPU), "gpu_utilization", "gpu_engine"), `
 			gpu_engine_busy_seconds_total{engine="graphics"} 6.75
@@ -289,7 +320,7 @@ func TestUtilizationIsThatOfTaskManager(t *testing.T) {
 			gpu_engine_utilization_ratio{engine="graphics"} 0.375
 			gpu_engine_utilization_ratio{engine="copy"} 0.5
 			gpu_utilization_ratio 0.5`)
-		h.change(func() { h.counters.RunningTime = CounterSet{}; h.counters.Time = 5 * second }) // an idle host has no instance
+		h.change(func() { h.counters.RunningTime = CounterSet{}; at(5) }) // an idle host has no instance
 		want(t, samples(g.look(goodGPU), "gpu_utilization", "gpu_engine"), `
 			gpu_engine_busy_seconds_total{engine="graphics"} 6.75
 			gpu_engine_busy_seconds_total{engine="copy"} 1
@@ -354,6 +385,54 @@ func TestACardThatHasComeIsLookedForInADLOnce(t *testing.T) {
 	g.rescan()
 	if h.renewed != 2 {
 		t.Errorf("after it was listed: %d times", h.renewed)
+	}
+}
+
+// After a slow start nobody says at first where the GPUs are. What DirectX has of them would be found as others.
+func TestWhatDirectXListsIsNoGPUWhileOthersAreLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := pair(t)
+		h.entries, h.registry = nil, &Registry{DirectX: []RegistryKey{regKey("{1}", map[string]RegistryValue{
+			"Description": sz("Radeon"), "VendorId": dword(vendorAMD), "DeviceId": dword(0x747e), "AdapterLuid": qword(0xaaaa)})}}
+		late := []string{sourceD3DKMT + " list", sourcePnP + " list"}
+		g := gated(h, func(g *gates) {
+			for _, s := range late {
+				g.hang(s)
+			}
+		})
+		g.cycle()
+		for _, s := range late {
+			g.release(s)
+		}
+		g.rescan()
+		g.look(goodGPU)
+		for _, d := range g.poller.Latest().Devices {
+			if d.State != collector.StateOK {
+				t.Errorf("%s is %v", d.GPU, d.State)
+			}
+		}
+	})
+}
+
+// ADL's list is as old as its child: what was unplugged since is in it.
+func TestACardThatWasUnpluggedIsGone(t *testing.T) {
+	h := pair(t)
+	adapters, present := h.adapters, h.present
+	g := h.start()
+	g.cycle()
+	h.change(func() { h.adapters, h.present = adapters[:1], present[:1] })
+	for range 3 {
+		g.rescan()
+	}
+	if d := g.cycle().Devices[1]; d.State != collector.StateGone || h.renewed != 1 {
+		t.Errorf("it is %v, and ADL's list was renewed %d times", d.State, h.renewed)
+	}
+	h.change(func() { h.entries = h.entries[:1] }) // that of the new child
+	g.rescan()
+	h.change(func() { h.adapters, h.present = adapters, present })
+	g.rescan()
+	if d := g.cycle().Devices[1]; d.State != collector.StateOK || h.renewed != 2 {
+		t.Errorf("plugged in again it is %v, and ADL's list was renewed %d times", d.State, h.renewed)
 	}
 }
 

@@ -16,8 +16,7 @@ type win32VideoController struct {
 	PNPDeviceID   *string
 	Name          *string
 	DriverVersion *string
-	DriverDate    *string // a CIM date: the package's own parser fails on some
-	AdapterRAM    *int64  // a uint32 which comes as a signed one
+	AdapterRAM    *int64 // a uint32 which comes as a signed one
 }
 
 // wmiClient is the one that there is: the package lets one query at a time into COM, in a thread of its own.
@@ -35,7 +34,7 @@ func videoControllers(ctx context.Context) (list []VideoController, err error) {
 		}
 	}()
 	var rows []win32VideoController
-	err = wmiClient.Query("SELECT PNPDeviceID, Name, DriverVersion, DriverDate, AdapterRAM FROM Win32_VideoController", &rows)
+	err = wmiClient.Query("SELECT PNPDeviceID, Name, DriverVersion, AdapterRAM FROM Win32_VideoController", &rows)
 	if _, mismatch := errors.AsType[*wmi.ErrFieldMismatch](err); err != nil && !mismatch {
 		return nil, wmiError(err)
 	}
@@ -59,9 +58,6 @@ func (r win32VideoController) row() (v VideoController) {
 	}
 	if r.DriverVersion != nil {
 		v.DriverVersion = *r.DriverVersion
-	}
-	if r.DriverDate != nil {
-		v.DriverDate = ParseDate(*r.DriverDate)
 	}
 	if r.AdapterRAM != nil {
 		v.AdapterRAM = *r.AdapterRAM

@@ -4,7 +4,7 @@
 //   name TEXT                            bios TEXT
 //   address BUS DEVICE FUNCTION          ids VENDOR DEVICE SUBVENDOR SUBSYSTEM REVISION
 //   type BITS                            wddm VERSION
-//   scheduling BITS                      physical COUNT
+//   scheduling BITS
 //   sizes DEDICATED DEDICATED_SYSTEM SHARED
 //   service TEXT                         kmd VERSION (as one number)
 //   perf MEMORY_HZ MAX_MEMORY_HZ FAN_RPM POWER DECI_CELSIUS
@@ -160,9 +160,9 @@ typedef struct {
 typedef struct {
   LUID luid;
   char name[260], bios[260], service[260];
-  BOOL has_name, has_address, has_ids, has_type, has_wddm, has_scheduling, has_physical, has_sizes, has_service, has_kmd,
+  BOOL has_name, has_address, has_ids, has_type, has_wddm, has_scheduling, has_sizes, has_service, has_kmd,
       has_perf, has_caps, asleep, shut;
-  UINT address[3], ids[5], type, wddm, scheduling, physical;
+  UINT address[3], ids[5], type, wddm, scheduling;
   ULONGLONG sizes[3], kmd, memory_hertz, max_memory_hertz;
   ULONG fan, power, deci_celsius, caps[3], tdr, segments, nodes;
   SEGMENT_INFORMATION segment[16];
@@ -211,7 +211,6 @@ static adapter *read_adapters(ULONG *count) {
     if (IS("type")) a->has_type = TRUE, a->type = (UINT)n[0];
     if (IS("wddm")) a->has_wddm = TRUE, a->wddm = (UINT)n[0];
     if (IS("scheduling")) a->has_scheduling = TRUE, a->scheduling = (UINT)n[0];
-    if (IS("physical")) a->has_physical = TRUE, a->physical = (UINT)n[0];
     if (IS("kmd")) a->has_kmd = TRUE, a->kmd = n[0];
     if (IS("sizes")) {
       a->has_sizes = TRUE;
@@ -350,13 +349,11 @@ static UINT answer(adapter *a, UINT type, void *data, UINT size) {
   }
   case 13:
   case 15:
-  case 30:
   case 70: {
     INTO(UINT);
     switch (type) {
     case 13: *to = a->wddm; return a->has_wddm ? sizeof *to : 0;
     case 15: *to = a->type; return a->has_type ? sizeof *to : 0;
-    case 30: *to = a->physical; return a->has_physical ? sizeof *to : 0;
     default: *to = a->scheduling; return a->has_scheduling ? sizeof *to : 0;
     }
   }
