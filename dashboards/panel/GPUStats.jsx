@@ -47,6 +47,9 @@ const HARD_LIMITS = ['max', 'critical', 'emergency', 'slowdown', 'shutdown'];
 // So near to its limit a sensor is in the band attention, as in the dashboards.
 const MARGIN_CELSIUS = 10;
 
+// Throttle reasons that are heat: those of the alert GpuThermalThrottling.
+const HEAT = ['thermal', 'hardware_thermal', 'prochot'];
+
 /**
  * The band of a reading.
  * @param {'temperature'|'utilization'|'memory_utilization'} quantity key of a GPU's `primary`
@@ -95,16 +98,22 @@ function status(temperature) {
 }
 
 /**
- * What is to be said about the readings of a GPU: of the temperature only the highest; the success where nothing else is
- * said, but never about a card whose temperature is not known.
- * @param {{temperature: ?number, utilization: ?number, memory_utilization: ?number}} primary
+ * What is to be said about the readings of a GPU: of the temperatures only the highest; the success where nothing else is
+ * said, but never about a card whose temperature is not known. A sensor of no known limit may be made for its heat: that is
+ * told, but is no warning.
+ * @param {{primary: Object, sensors: Object, throttle: ?Array<string>}} gpu
  * @returns {Array<{severity: 'error'|'warning'|'info'|'success', text: string, value: string}>} `text` is a key of
  *   texts.js, `value` the reading for its {value}
  */
-function alerts({ temperature, utilization, memory_utilization }) {
+function alerts({ primary: { temperature, utilization, memory_utilization }, sensors, throttle }) {
   const found = [];
+  const red = Object.values(sensors).filter((one) => sensorBand(one.celsius, one.limits_celsius)?.name === 'critical');
+  const isLimited = (one) => lowestLimit(one.limits_celsius) !== null;
   if (temperature > 90) found.push({ severity: 'error', text: 'alert_critical', value: temperature.toFixed(1) });
   else if (temperature > 80) found.push({ severity: 'warning', text: 'alert_hot', value: temperature.toFixed(1) });
+  else if (red.some(isLimited)) found.push({ severity: 'warning', text: 'alert_sensor_limit', value: '' });
+  else if (red.length > 0) found.push({ severity: 'info', text: 'alert_sensor_hot', value: '' });
+  if (throttle?.some((reason) => HEAT.includes(reason))) found.push({ severity: 'info', text: 'alert_throttle', value: '' });
   if (memory_utilization > 90) found.push({ severity: 'warning', text: 'alert_memory', value: memory_utilization.toFixed(1) });
   if (utilization > 95) found.push({ severity: 'info', text: 'alert_load', value: utilization.toFixed(1) });
   if (found.length === 0 && Number.isFinite(temperature)) {
@@ -276,6 +285,9 @@ const TEXTS = {
     region: 'GPU statistics',
     region_description: 'GPU performance metrics',
 
+    alert_sensor_limit: 'Un capteur dépasse sa limite',
+    alert_sensor_hot: 'Un capteur est très chaud',
+    alert_throttle: 'GPU bridé par la chaleur',
     error_silent: 'Le service GPU ne répond plus',
     error_address: 'Adresse du service GPU invalide: {value}',
     old_values: 'Dernières valeurs connues, {value}',
@@ -462,6 +474,9 @@ const TEXTS = {
     region: 'GPU statistics',
     region_description: 'GPU performance metrics',
 
+    alert_sensor_limit: 'A sensor is above its limit',
+    alert_sensor_hot: 'A sensor is very hot',
+    alert_throttle: 'GPU throttled by heat',
     error_silent: 'The GPU service has stopped answering',
     error_address: 'Invalid address of the GPU service: {value}',
     old_values: 'Last known values, {value}',
@@ -749,8 +764,10 @@ const LENGTH = 60;
 // less than a second: readings made each second come a few milliseconds early or late.
 const APART = 0.95;
 
-// Where the time of the last entry is so far ahead of a new one, the service's clock was set back.
-const SET_BACK = 60;
+// Where the last entry is more than so many seconds ahead of a new one, the service's clock was set back, and what came
+// before is of no use: it would be drawn as newer. The feed leaves older bodies of a connection out, so that the new one
+// is the first after a reconnect.
+const SET_BACK = 2;
 
 const KEYS = ['utilization', 'temperature', 'memory_utilization'];
 
@@ -1374,7 +1391,8 @@ const look = `
 
 .gpu-stats-root .gpu-stats-bars { display: flex; flex-direction: column; gap: 18px; margin-bottom: 6px; }
 .gpu-stats-root .gpu-stats-label { display: flex; justify-content: space-between; align-items: baseline; gap: 12px; margin-bottom: 6px; font: 500 14px/1.3 var(--gpu-stats-font); color: var(--gpu-stats-color); }
-.gpu-stats-root .gpu-stats-label b { font-weight: 600; font-size: 16px; white-space: nowrap; }
+/* As wide as 100.0%: else a label breaks, and all below jumps, when its value gets wider. */
+.gpu-stats-root .gpu-stats-label b { min-width: 4.1em; text-align: right; font-weight: 600; font-size: 16px; white-space: nowrap; }
 .gpu-stats-root .gpu-stats-track {
   position: relative; height: 12px; border-radius: 6px; overflow: hidden; border: 1px solid rgba(0, 212, 255, 0.3);
   background: linear-gradient(90deg, rgba(0, 212, 255, 0.1), rgba(0, 212, 255, 0.05));
@@ -1397,13 +1415,17 @@ const look = `
   background: linear-gradient(90deg, transparent, var(--gpu-stats-color), transparent);
 }
 
-.gpu-stats-root .gpu-stats-tiles { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; margin: auto 0 0; }
+/* Two in a row, or one where two clocks of five digits have no room. */
+.gpu-stats-root .gpu-stats-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, max(7.9em, 50% - 12px)), 1fr)); gap: 12px; margin: auto 0 0; font-size: 17px; }
 .gpu-stats-root .gpu-stats-tile { display: flex; flex-direction: column-reverse; padding: 8px; border-radius: 8px; text-align: center; background: rgba(0, 212, 255, 0.045); border: 1px solid rgba(0, 212, 255, 0.12); }
-.gpu-stats-root .gpu-stats-tile dd { margin: 0; font: 600 17px/1.35 var(--gpu-stats-font); color: var(--gpu-stats-color); white-space: nowrap; }
+.gpu-stats-root .gpu-stats-tile dd { margin: 0; font: 600 1em/1.35 var(--gpu-stats-font); color: var(--gpu-stats-color); white-space: nowrap; }
 .gpu-stats-root .gpu-stats-tile dt { font-size: 12px; color: rgba(255, 255, 255, 0.72); }
 
 .gpu-stats-root .gpu-stats-legend { display: flex; flex-wrap: wrap; gap: 4px 22px; margin: 0; padding: 0; list-style: none; }
 .gpu-stats-root .gpu-stats-legend li { display: flex; align-items: center; gap: 8px; font: 500 13px/1.4 var(--gpu-stats-font); color: var(--gpu-stats-color); white-space: nowrap; }
+/* Each as wide as with 100.0: else they break anew, and all below jumps, when a value gets wider. */
+.gpu-stats-root .gpu-stats-legend li { min-width: 10.1em; }
+.gpu-stats-root .gpu-stats-legend li:first-child { min-width: 9em; }
 .gpu-stats-root .gpu-stats-legend li::before { content: ''; width: 16px; height: 2px; border-radius: 1px; background: var(--gpu-stats-curve); box-shadow: 0 0 6px var(--gpu-stats-curve); }
 .gpu-stats-root .gpu-stats-chart { position: relative; flex: 1 1 200px; min-height: 200px; overflow: hidden; border: 1px solid rgba(0, 212, 255, 0.3); border-radius: 8px; background: rgba(0, 18, 32, 0.5); }
 .gpu-stats-root .gpu-stats-chart canvas { position: absolute; inset: 0; display: block; width: 100%; height: 100%; }
@@ -1454,7 +1476,7 @@ const look = `
   .gpu-stats-root .gpu-stats-paper.gpu-stats-paper { padding: 26px; }
   .gpu-stats-root .gpu-stats-chart { min-height: 260px; }
   .gpu-stats-root .gpu-stats-title.gpu-stats-title { font-size: 22px; }
-  .gpu-stats-root .gpu-stats-tile dd { font-size: 20px; }
+  .gpu-stats-root .gpu-stats-tiles { font-size: 20px; }
 }
 @container gpu-stats (max-width: 480px) {
   .gpu-stats-root .gpu-stats-body { padding: 18px 14px; gap: 16px; }
@@ -1463,6 +1485,7 @@ const look = `
   .gpu-stats-root .gpu-stats-title.gpu-stats-title { font-size: 15px; letter-spacing: 0.02em; }
   .gpu-stats-root .gpu-stats-title .gpu-stats-emoji { display: none; }
   .gpu-stats-root .gpu-stats-label { font-size: 13px; }
+  .gpu-stats-root .gpu-stats-tiles { font-size: 16px; }
   .gpu-stats-root .gpu-stats-legend { gap: 2px 14px; }
   .gpu-stats-root .gpu-stats-overview { gap: 8px; max-height: 334px; }
   .gpu-stats-root .gpu-stats-card { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 8px; padding: 10px 12px; }
@@ -1498,12 +1521,12 @@ const look = `
 .compact-gpu-stats.gpu-stats-root .gpu-stats-label { margin-bottom: 3px; font-size: 11px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-label b { font-size: 12px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-track { height: 8px; border-radius: 4px; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-tiles { gap: 4px; }
+.compact-gpu-stats.gpu-stats-root .gpu-stats-tiles { gap: 4px; font-size: 12px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-tile { padding: 3px; border-radius: 6px; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-tile dd { font-size: 12px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-tile dt { font-size: 11px; line-height: 1.2; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-legend { gap: 0 10px; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-legend li { gap: 4px; font-size: 11px; }
+.compact-gpu-stats.gpu-stats-root .gpu-stats-legend li { min-width: 9.3em; gap: 4px; font-size: 11px; }
+.compact-gpu-stats.gpu-stats-root .gpu-stats-legend li:first-child { min-width: 8.2em; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-legend li::before { width: 8px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-chart { flex: none; min-height: 0; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-chart canvas { position: static; height: 80px; }
@@ -1576,16 +1599,15 @@ function noteOf(gpu) {
 /** The warnings that a reader is to hear of when they are new: alerts, and that a GPU is lost to us. */
 function warnings(gpu) {
   const note = noteOf(gpu);
-  return [...(note?.severity === 'error' ? [note] : []), ...alerts(gpu.primary).filter(isUrgent)]
+  return [...(note?.severity === 'error' ? [note] : []), ...alerts(gpu).filter(isUrgent)]
 }
 
 /**
- * Why a value of a GPU is a dash, as a key of texts.js.
- * @param {Object} gpu as it is
- * @param {Object} shown the object with readings, which may be its last ones
+ * Why a value is a dash, as a key of texts.js.
+ * @param {Object} shown the object with readings, which may be the last ones of a GPU that has none now
  */
-function absence(gpu, shown) {
-  return hasReadings(shown) ? 'absent' : (noteOf(gpu)?.text ?? 'absent')
+function absence(shown) {
+  return noteOf(shown)?.text ?? 'absent'
 }
 
 /** Colour of each state of a GPU. */
@@ -1607,17 +1629,27 @@ const minis = [
 function Overview({ gpus, shown, choose, table }) {
   const list = useRef(null);
   useEffect(() => {
-    // The chosen card into the middle. Not by scrollIntoView, which would scroll the page around as well.
+    const box = list.current;
+    // The chosen card into the middle, where it is out of view. Not by scrollIntoView, which would scroll the page as well.
     const centre = () => {
-      const box = list.current.getBoundingClientRect();
-      const card = list.current.querySelector('[aria-pressed=true]')?.getBoundingClientRect() ?? box;
-      list.current.scrollLeft += (card.left + card.right - box.left - box.right) / 2;
-      list.current.scrollTop += (card.top + card.bottom - box.top - box.bottom) / 2;
+      const card = box.querySelector('[aria-pressed=true]')?.getBoundingClientRect();
+      const view = box.getBoundingClientRect();
+      const isSeen = !card || (card.left >= view.left && card.right <= view.right && card.top >= view.top && card.bottom <= view.bottom);
+      if (isSeen) return
+      box.scrollLeft += (card.left + card.right - view.left - view.right) / 2;
+      box.scrollTop += (card.top + card.bottom - view.top - view.bottom) / 2;
     };
     centre();
-    document.fonts?.addEventListener('loadingdone', centre); // it may come late, and all cards before this one grow by it
-    return () => document.fonts?.removeEventListener('loadingdone', centre)
-  }, []);
+    // The font may come late, and all cards before this one grow by it. From the user's first move the list is theirs.
+    const leave = () => document.fonts?.removeEventListener('loadingdone', centre);
+    const moves = ['wheel', 'pointerdown', 'focusin'];
+    document.fonts?.addEventListener('loadingdone', centre);
+    for (const move of moves) box.addEventListener(move, leave, { passive: true });
+    return () => {
+      leave();
+      for (const move of moves) box.removeEventListener(move, leave);
+    }
+  }, [shown]);
   return (
     <div role="group" aria-label={table.choose_gpu}>
       <ul ref={list} className="gpu-stats-overview">
@@ -1973,7 +2005,7 @@ const facts = [
  */
 function Details({ gpu, shown, age, table }) {
   const known = facts.filter(([key]) => gpu[key]);
-  const said = alerts(gpu.primary);
+  const said = alerts(gpu);
   return (
     <>
       <div className="gpu-stats-first">
@@ -1989,7 +2021,7 @@ function Details({ gpu, shown, age, table }) {
           </dl>
         </Section>
         <Section emoji="⚠️" title={table.thermal_alerts}>
-          {said.length === 0 && <p>{table[noteOf(gpu)?.text ?? 'absent']}</p>}
+          {said.length === 0 && <p>{table[absence(gpu)]}</p>}
           <ul className="gpu-stats-alerts">
             {said.map(({ severity, text, value }) => (
               <li key={text}>
@@ -2618,7 +2650,7 @@ function Content({ feed, connected, error, wanted, hidden, table, locale }) {
   const stale = lost || shown !== gpu;
   const ageNow = <Age gpu={shown} snapshot={snapshot} hidden={hidden} locale={locale} />;
   const note = noteOf(gpu);
-  const absent = table[absence(gpu, shown)];
+  const absent = table[absence(shown)];
   return (
     <>
       <div role="alert" className="gpu-stats-hidden-text">
@@ -2716,7 +2748,7 @@ function Nothing({ received, error, table }) {
 /** Name, chips for what needs a look, the three bars and the four tiles. */
 function Statistics({ gpu, shown, absent, table }) {
   const { primary } = shown;
-  const urgent = alerts(gpu.primary).filter(isUrgent);
+  const urgent = alerts(gpu).filter(isUrgent);
   const throttle = gpu.throttle ?? [];
   const driver = gpu.driver_version ?? gpu.driver;
   return (

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { Exporter, RESTART, closeFaultless, launch, oneCard, openPage, picture, serveFolder, twoCards, until, viteBuild, within, work } from './kit.mjs'
+import {
+  Exporter, RESTART, closeFaultless, fontCame, launch, oneCard, openPage, picture, serveFolder, twoCards, until, viteBuild, within, work,
+} from './kit.mjs'
 
 let browser, application
 before(async () => {
@@ -46,9 +48,7 @@ function countTimers() {
 }
 
 const openApplication = async (exporter, options = {}) => {
-  const page = await openPage(browser, application.url, { hosts: [exporter.address], ...options })
-  await page.addInitScript(countTimers)
-  await page.reload()
+  const page = await openPage(browser, application.url, { hosts: [exporter.address], init: [countTimers], ...options })
   await page.waitForFunction(() => window.show)
   return page
 }
@@ -80,14 +80,14 @@ on('mounted and unmounted 50 times it leaves no socket and no timer', oneCard, a
     }, i % 5 === 0)
   }
   await until('no open socket in the page', open, (n) => n === 0)
-  await until('no socket at the server', () => exporter.sockets(), (n) => n === 0)
+  await exporter.has(0)
   await until('no timer', () => page.evaluate(() => [...window.pending.values()]), (left) => left.length === 0)
   // The old panel opened a new socket 3 s after it had been unmounted; this one has no timer by which it could.
   assert.ok(await page.evaluate(() => window.sockets.length) >= 10)
   await page.evaluate((baseUrl) => window.show({ baseUrl }), exporter.url)
   await connected(page)
   assert.equal(await open(), 1)
-  assert.equal(await exporter.sockets(), 1)
+  await exporter.has(1)
   await closeFaultless(page)
 })
 
@@ -112,7 +112,8 @@ on('three panels of one service share a socket', twoCards, async (exporter) => {
   await until('three panels', () => page.getByRole('region', { name: 'GPU statistics' }).count(), (n) => n === 3)
   await connected(page, 2)
   await page.getByText('CONNECTED', { exact: true }).waitFor()
-  assert.equal(await exporter.sockets(), 1)
+  assert.equal(await page.evaluate(() => window.sockets.length), 1)
+  await exporter.has(1)
   await picture(page, 'three-panels')
   await closeFaultless(page)
 })
@@ -172,6 +173,34 @@ for (const [name, cell] of [
   }, '--collector.simulation=on', '--simulation.gpus=12')
 }
 
+on('of 64 cards the list stays where the user has scrolled it, until another card is shown', null, async (exporter) => {
+  const page = await openApplication(exporter, { viewport: { width: 1200, height: 1000 } })
+  const show = (gpu) => page.evaluate((props) => window.show(props), { width: 390, height: 900, baseUrl: exporter.url, gpu })
+  await show(0)
+  const list = page.getByRole('list').filter({ has: page.locator('[aria-pressed]') })
+  await until('64 cards', () => list.getByRole('listitem').count(), (n) => n === 64)
+  await fontCame(page)
+  await list.hover()
+  await page.mouse.wheel(0, 100_000)
+  const left = () => list.evaluate((e) => e.scrollHeight - e.clientHeight - e.scrollTop)
+  await until('the end of the list', left, (pixels) => pixels < 1)
+  await page.evaluate(async () => {
+    const { name } = performance.getEntriesByType('resource').find((one) => one.name.endsWith('.woff2'))
+    const face = new FontFace('of the application', `url(${name})`)
+    document.fonts.add(face)
+    const done = new Promise((resolve) => document.fonts.addEventListener('loadingdone', resolve, { once: true }))
+    await face.load()
+    await done
+  })
+  assert.ok((await left()) < 1, 'it has moved')
+  await show(30) // as one that is found only now, and that the application wants
+  await until('that card in view', () => page.locator('[aria-pressed=true]').evaluate((card) => {
+    const [inner, outer] = [card, card.closest('ul')].map((e) => e.getBoundingClientRect())
+    return card.innerText.includes('#30') && inner.top >= outer.top && inner.bottom <= outer.bottom
+  }))
+  await closeFaultless(page)
+}, '--collector.simulation=on', '--simulation.gpus=64')
+
 for (const [name, tree] of [['one card', oneCard], ['two cards', twoCards]]) {
   on(`the compact form in a cell of 300 px: readable, nothing is cut; ${name}`, tree, async (exporter, made) => {
     const page = await openApplication(exporter, { viewport: { width: 1200, height: 800 } })
@@ -180,6 +209,8 @@ for (const [name, tree] of [['one card', oneCard], ['two cards', twoCards]]) {
     await page.evaluate((props) => window.show(props), cell)
     await connected(page)
     await until('a reading', () => page.getByText('64.0%').count(), (n) => n > 0)
+    if (tree === twoCards) await until('both cards', () => page.locator('[aria-pressed]').count(), (n) => n === 2)
+    await fontCame(page)
     const faults = await page.evaluate(() => {
       const box = document.querySelector('.cell').getBoundingClientRect()
       const texts = [...document.querySelectorAll('.cell *')].filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) &&
@@ -199,3 +230,31 @@ for (const [name, tree] of [['one card', oneCard], ['two cards', twoCards]]) {
     await closeFaultless(page)
   })
 }
+
+on('no tile sticks out of its paper, and nothing jumps when a value gets wider', oneCard, async (exporter, made) => {
+  const page = await openApplication(exporter, { viewport: { width: 1200, height: 1400 } })
+  made.set('card1', 'hwmon/hwmon4/freq1_input', '2888000000') // the widest number of four digits
+  const heights = new Map()
+  for (const load of ['0', '48', '100']) {
+    made.set('card1', 'gpu_busy_percent', load)
+    for (const cell of [{ width: 300 }, { width: 320 }, { width: 440 }, { width: 960 }, { width: 300, className: 'compact-gpu-stats' }]) {
+      const name = Object.values(cell).join(' ')
+      await page.evaluate((props) => window.show(props), { ...cell, height: 1400, baseUrl: exporter.url })
+      await until(`a load of ${load} %`, () => page.getByText(`GPU: ${load}.0%`, { exact: true }).count())
+      await until('the clock', () => page.getByText('2888 MHz', { exact: true }).count())
+      await fontCame(page)
+      const { out, legend, body } = await page.evaluate(() => {
+        const [legend, body] = ['.gpu-stats-legend', '.gpu-stats-body'].map((name) => document.querySelector(name).offsetHeight)
+        // The list is as wide as the paper has room; its parts may be wider.
+        const room = document.querySelector('dl').getBoundingClientRect().right
+        const tiles = [...document.querySelectorAll('dl dd')]
+        return { legend, body, out: tiles.filter((e) => e.getBoundingClientRect().right > room).map((e) => e.textContent) }
+      })
+      assert.deepEqual(out, [], name)
+      if (!heights.has(name)) heights.set(name, { legend, body })
+      assert.deepEqual({ legend, body }, heights.get(name), `${name} at ${load} %`)
+      if (load === '100') await picture(page, `narrow-${name.replace(' ', '-')}`)
+    }
+  }
+  await closeFaultless(page)
+})

@@ -66,7 +66,7 @@ export class Tree {
 export function oneCard() {
   const tree = new Tree('rx7800xt')
   for (const [file, text] of [
-    ['hwmon/hwmon4/temp1_input', '24000'], ['gpu_busy_percent', '2'], ['mem_info_vram_used', '1610612736'],
+    ['hwmon/hwmon4/temp1_input', '24000'], ['hwmon/hwmon4/temp3_input', '48000'], ['gpu_busy_percent', '2'], ['mem_info_vram_used', '1610612736'],
     ['power/runtime_status', 'active'],
   ]) tree.prepare('card1', file, text)
   return tree
@@ -137,6 +137,11 @@ export class Exporter {
   sockets() {
     return this.metric('gpu_exporter_websocket_clients')
   }
+
+  /** Waits for so many sockets: a page may be connected by a fetch before its socket is open. */
+  has(sockets) {
+    return until(`${sockets} sockets`, () => this.sockets(), (n) => n === sockets)
+  }
 }
 
 /** A server of static files on another port of loopback: another origin. */
@@ -170,8 +175,9 @@ export const launch = () => chromium.launch({ executablePath: CHROMIUM, args: CH
  * A page of a fresh profile, French on a desk and still unless said otherwise: drawn in software, animations would take a core
  * from all else. Whatever goes wrong in it is kept in `page.faults`:
  * exceptions, errors and warnings on the console, requests to other hosts than those of `hosts`.
+ * `init` is a function, and what it is given, for the page to run before anything of its own.
  */
-export async function openPage(browser, url, { hosts = [], allow = [], ...options } = {}) {
+export async function openPage(browser, url, { hosts = [], allow = [], init, ...options } = {}) {
   const context = await browser.newContext({ locale: 'fr-FR', viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options })
   const page = await context.newPage()
   const allowed = [new URL(url).host, ...hosts]
@@ -185,6 +191,7 @@ export async function openPage(browser, url, { hosts = [], allow = [], ...option
     if (!allowed.includes(host) && protocol !== 'data:' && protocol !== 'blob:') fault(`request to ${request.url()}`)
   })
   page.on('websocket', (socket) => allowed.includes(new URL(socket.url()).host) || fault(`socket to ${socket.url()}`))
+  if (init) await page.addInitScript(...init)
   await page.goto(url)
   return page
 }
@@ -193,6 +200,12 @@ export async function openPage(browser, url, { hosts = [], allow = [], ...option
 export async function closeFaultless(page) {
   await page.context().close()
   assert.deepEqual(page.faults, [])
+}
+
+/** Waits for the panel's font: in another one all is of another size. */
+export async function fontCame(page) {
+  const faces = await page.evaluate(() => document.fonts.load('16px gpu-stats-orbitron').then((found) => found.length))
+  assert.ok(faces > 0, 'the panel has brought no font')
 }
 
 /** A restart of the service cannot but leave its mark on the console. */

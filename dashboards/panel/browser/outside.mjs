@@ -2,7 +2,7 @@
 // GPUStats.jsx copied into it, and the newest React and Material UI with the package.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Exporter, closeFaultless, launch, oneCard, openPage, picture, serveFolder, until } from './kit.mjs'
+import { Exporter, closeFaultless, fontCame, launch, oneCard, openPage, picture, serveFolder, until } from './kit.mjs'
 
 // An address of loopback that nobody else uses: JARVIS's panel is without props, and looks at port 5009 of the page's host.
 const HOST = '127.0.0.77'
@@ -31,11 +31,11 @@ for (const { name, folder, query = '', panels, texts } of [
     const page = await openPage(browser, `${application.url}/${query}`, { hosts: [exporter.address] })
     for (const text of texts) await until(`${panels} times ${text}`, () => count(page, text), (n) => n >= panels)
     assert.equal(await page.getByRole('region', { name: 'GPU statistics' }).count(), panels)
-    assert.equal(await exporter.sockets(), 1)
-    assert.equal(await page.evaluate(() => document.fonts.load('16px gpu-stats-orbitron').then((fonts) => fonts.length > 0)), true, 'no Orbitron')
+    await exporter.has(1)
+    await fontCame(page)
     await picture(page, `outside-${panels === 2 ? 'jarvis' : 'newest'}`)
     await closeFaultless(page)
-    await until('no socket', () => exporter.sockets(), (n) => n === 0)
+    await exporter.has(0)
     await application.close()
   })
 }

@@ -2,7 +2,7 @@ import Alert from '@mui/material/Alert'
 import { alerts, band, COLOURS, lowestLimit, sensorBand, status } from './bands.js'
 import { bytes, celsius, clockTime, DASH, energy, hertz, ratio, rpm, transfers, watts } from './format.js'
 import { colors } from './look.js'
-import { noteOf } from './notes.js'
+import { absence } from './notes.js'
 import { stateColors } from './Overview.jsx'
 import { Badge, Emoji, Heading, Row } from './parts.jsx'
 import { fill, named } from './texts.js'
@@ -191,7 +191,7 @@ const facts = [
  */
 export function Details({ gpu, shown, age, table }) {
   const known = facts.filter(([key]) => gpu[key])
-  const said = alerts(gpu.primary)
+  const said = alerts(gpu)
   return (
     <>
       <div className="gpu-stats-first">
@@ -207,7 +207,7 @@ export function Details({ gpu, shown, age, table }) {
           </dl>
         </Section>
         <Section emoji="⚠️" title={table.thermal_alerts}>
-          {said.length === 0 && <p>{table[noteOf(gpu)?.text ?? 'absent']}</p>}
+          {said.length === 0 && <p>{table[absence(gpu)]}</p>}
           <ul className="gpu-stats-alerts">
             {said.map(({ severity, text, value }) => (
               <li key={text}>

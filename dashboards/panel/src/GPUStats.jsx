@@ -160,7 +160,7 @@ function Content({ feed, connected, error, wanted, hidden, table, locale }) {
   const stale = lost || shown !== gpu
   const ageNow = <Age gpu={shown} snapshot={snapshot} hidden={hidden} locale={locale} />
   const note = noteOf(gpu)
-  const absent = table[absence(gpu, shown)]
+  const absent = table[absence(shown)]
   return (
     <>
       <div role="alert" className="gpu-stats-hidden-text">
@@ -258,7 +258,7 @@ function Nothing({ received, error, table }) {
 /** Name, chips for what needs a look, the three bars and the four tiles. */
 function Statistics({ gpu, shown, absent, table }) {
   const { primary } = shown
-  const urgent = alerts(gpu.primary).filter(isUrgent)
+  const urgent = alerts(gpu).filter(isUrgent)
   const throttle = gpu.throttle ?? []
   const driver = gpu.driver_version ?? gpu.driver
   return (

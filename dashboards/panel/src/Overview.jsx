@@ -23,17 +23,27 @@ const minis = [
 export function Overview({ gpus, shown, choose, table }) {
   const list = useRef(null)
   useEffect(() => {
-    // The chosen card into the middle. Not by scrollIntoView, which would scroll the page around as well.
+    const box = list.current
+    // The chosen card into the middle, where it is out of view. Not by scrollIntoView, which would scroll the page as well.
     const centre = () => {
-      const box = list.current.getBoundingClientRect()
-      const card = list.current.querySelector('[aria-pressed=true]')?.getBoundingClientRect() ?? box
-      list.current.scrollLeft += (card.left + card.right - box.left - box.right) / 2
-      list.current.scrollTop += (card.top + card.bottom - box.top - box.bottom) / 2
+      const card = box.querySelector('[aria-pressed=true]')?.getBoundingClientRect()
+      const view = box.getBoundingClientRect()
+      const isSeen = !card || (card.left >= view.left && card.right <= view.right && card.top >= view.top && card.bottom <= view.bottom)
+      if (isSeen) return
+      box.scrollLeft += (card.left + card.right - view.left - view.right) / 2
+      box.scrollTop += (card.top + card.bottom - view.top - view.bottom) / 2
     }
     centre()
-    document.fonts?.addEventListener('loadingdone', centre) // it may come late, and all cards before this one grow by it
-    return () => document.fonts?.removeEventListener('loadingdone', centre)
-  }, [])
+    // The font may come late, and all cards before this one grow by it. From the user's first move the list is theirs.
+    const leave = () => document.fonts?.removeEventListener('loadingdone', centre)
+    const moves = ['wheel', 'pointerdown', 'focusin']
+    document.fonts?.addEventListener('loadingdone', centre)
+    for (const move of moves) box.addEventListener(move, leave, { passive: true })
+    return () => {
+      leave()
+      for (const move of moves) box.removeEventListener(move, leave)
+    }
+  }, [shown])
   return (
     <div role="group" aria-label={table.choose_gpu}>
       <ul ref={list} className="gpu-stats-overview">

@@ -32,6 +32,9 @@ const HARD_LIMITS = ['max', 'critical', 'emergency', 'slowdown', 'shutdown']
 // So near to its limit a sensor is in the band attention, as in the dashboards.
 const MARGIN_CELSIUS = 10
 
+// Throttle reasons that are heat: those of the alert GpuThermalThrottling.
+const HEAT = ['thermal', 'hardware_thermal', 'prochot']
+
 /**
  * The band of a reading.
  * @param {'temperature'|'utilization'|'memory_utilization'} quantity key of a GPU's `primary`
@@ -80,16 +83,22 @@ export function status(temperature) {
 }
 
 /**
- * What is to be said about the readings of a GPU: of the temperature only the highest; the success where nothing else is
- * said, but never about a card whose temperature is not known.
- * @param {{temperature: ?number, utilization: ?number, memory_utilization: ?number}} primary
+ * What is to be said about the readings of a GPU: of the temperatures only the highest; the success where nothing else is
+ * said, but never about a card whose temperature is not known. A sensor of no known limit may be made for its heat: that is
+ * told, but is no warning.
+ * @param {{primary: Object, sensors: Object, throttle: ?Array<string>}} gpu
  * @returns {Array<{severity: 'error'|'warning'|'info'|'success', text: string, value: string}>} `text` is a key of
  *   texts.js, `value` the reading for its {value}
  */
-export function alerts({ temperature, utilization, memory_utilization }) {
+export function alerts({ primary: { temperature, utilization, memory_utilization }, sensors, throttle }) {
   const found = []
+  const red = Object.values(sensors).filter((one) => sensorBand(one.celsius, one.limits_celsius)?.name === 'critical')
+  const isLimited = (one) => lowestLimit(one.limits_celsius) !== null
   if (temperature > 90) found.push({ severity: 'error', text: 'alert_critical', value: temperature.toFixed(1) })
   else if (temperature > 80) found.push({ severity: 'warning', text: 'alert_hot', value: temperature.toFixed(1) })
+  else if (red.some(isLimited)) found.push({ severity: 'warning', text: 'alert_sensor_limit', value: '' })
+  else if (red.length > 0) found.push({ severity: 'info', text: 'alert_sensor_hot', value: '' })
+  if (throttle?.some((reason) => HEAT.includes(reason))) found.push({ severity: 'info', text: 'alert_throttle', value: '' })
   if (memory_utilization > 90) found.push({ severity: 'warning', text: 'alert_memory', value: memory_utilization.toFixed(1) })
   if (utilization > 95) found.push({ severity: 'info', text: 'alert_load', value: utilization.toFixed(1) })
   if (found.length === 0 && Number.isFinite(temperature)) {

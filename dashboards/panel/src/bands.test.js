@@ -68,9 +68,11 @@ describe('status', () => {
 })
 
 describe('alerts', () => {
-  const all = (temperature, utilization, memory_utilization) =>
-    alerts({ temperature, utilization, memory_utilization }).map(({ severity, text, value }) => [severity, text, value])
+  const all = (temperature, utilization, memory_utilization, { sensors = {}, throttle = null } = {}) =>
+    alerts({ primary: { temperature, utilization, memory_utilization }, sensors, throttle })
+      .map(({ severity, text, value }) => [severity, text, value])
   const fine = ['success', 'alert_none', '']
+  const memory = (celsius, limits_celsius) => ({ edge: { celsius: 70 }, memory: { celsius, limits_celsius } })
 
   test.each([
     ['cool', [60, 50, 50], [fine]],
@@ -88,6 +90,17 @@ describe('alerts', () => {
     ['full load without a temperature', [null, 99, null], [['info', 'alert_load', '99.0']]],
     ['a temperature alone', [50, null, null], [fine]],
     ['0 degrees are a temperature', [0, null, null], [fine]],
+    ['another sensor above its limit', [70, 50, 50, { sensors: memory(110, { critical: 108 }) }], [['warning', 'alert_sensor_limit', '']]],
+    ['that without a temperature', [null, 50, 50, { sensors: memory(110, { critical: 108 }) }], [['warning', 'alert_sensor_limit', '']]],
+    ['at its limit', [70, 50, 50, { sensors: memory(108, { critical: 108 }) }], [fine]],
+    ['above 80 with no limit known', [70, 50, 50, { sensors: memory(84) }], [['info', 'alert_sensor_hot', '']]],
+    ['a temperature above 80 says it already', [85, 50, 50, { sensors: memory(110, { critical: 108 }) }], [['warning', 'alert_hot', '85.0']]],
+    ['a sensor that was not read', [70, 50, 50, { sensors: { memory: { limits_celsius: { critical: 108 } } } }], [fine]],
+    ['throttled for heat', [70, 50, 50, { throttle: ['thermal'] }], [['info', 'alert_throttle', '']]],
+    ['by the hardware', [70, 50, 50, { throttle: ['power', 'hardware_thermal'] }], [['info', 'alert_throttle', '']]],
+    ['by another chip\'s heat', [70, 50, 50, { throttle: ['prochot'] }], [['info', 'alert_throttle', '']]],
+    ['throttled for power, as under any load', [70, 50, 50, { throttle: ['power'] }], [fine]],
+    ['not throttled', [70, 50, 50, { throttle: [] }], [fine]],
   ])('%s', (_, values, want) => {
     expect(all(...values)).toEqual(want)
   })

@@ -9,8 +9,10 @@ export const LENGTH = 60
 // less than a second: readings made each second come a few milliseconds early or late.
 const APART = 0.95
 
-// Where the time of the last entry is so far ahead of a new one, the service's clock was set back.
-const SET_BACK = 60
+// Where the last entry is more than so many seconds ahead of a new one, the service's clock was set back, and what came
+// before is of no use: it would be drawn as newer. The feed leaves older bodies of a connection out, so that the new one
+// is the first after a reconnect.
+const SET_BACK = 2
 
 const KEYS = ['utilization', 'temperature', 'memory_utilization']
 

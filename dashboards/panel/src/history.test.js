@@ -18,12 +18,20 @@ describe('push', () => {
     ['a service that reads five times a second', range(0, 3, 0.2), [0, 1, 2, 3]],
     ['a service that reads seldom', [0, 300, 600], [0, 300, 600]],
     ['the clock was set back', [5000, 5001, 1400, 1401], [1400, 1401]],
-    ['a bit back: it waits', [5000, 4990, 5001], [5000, 5001]],
+    ['the clock was set back a little', [5000, 5001, 4990, 4991], [4990, 4991]],
+    ['as little as two bodies may come in the wrong order: it waits', [5000, 4998, 5001], [5000, 5001]],
     ['one absurd time does not last', [1e15, 1000, 1001], [1000, 1001]],
   ])('%s', (_, pushed, want) => {
     expect(times(through(...pushed)).map((time) => Math.round(time * 1000) / 1000)).toEqual(want)
   })
 
+  test('the clock was set back by less than a minute: the newest point is the newest reading', () => {
+    const before = range(1001, 1060).map((time) => at(time, 90))
+    const since = range(1016, 1035).map((time) => at(time, 5)) // set back by 45 s, 20 s ago
+    const [piece] = segments([...before, ...since].reduce(push, newHistory()), 'utilization', 1035)
+    expect(piece.at(-1)).toEqual({ x: 1, value: 5 })
+    expect(piece.every(({ value }) => value === 5)).toBe(true)
+  })
   test('the last 60 are kept', () => {
     expect(times(through(...range(1, 100)))).toEqual(range(41, 100))
   })

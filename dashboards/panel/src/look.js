@@ -185,7 +185,8 @@ export const look = `
 
 .gpu-stats-root .gpu-stats-bars { display: flex; flex-direction: column; gap: 18px; margin-bottom: 6px; }
 .gpu-stats-root .gpu-stats-label { display: flex; justify-content: space-between; align-items: baseline; gap: 12px; margin-bottom: 6px; font: 500 14px/1.3 var(--gpu-stats-font); color: var(--gpu-stats-color); }
-.gpu-stats-root .gpu-stats-label b { font-weight: 600; font-size: 16px; white-space: nowrap; }
+/* As wide as 100.0%: else a label breaks, and all below jumps, when its value gets wider. */
+.gpu-stats-root .gpu-stats-label b { min-width: 4.1em; text-align: right; font-weight: 600; font-size: 16px; white-space: nowrap; }
 .gpu-stats-root .gpu-stats-track {
   position: relative; height: 12px; border-radius: 6px; overflow: hidden; border: 1px solid rgba(0, 212, 255, 0.3);
   background: linear-gradient(90deg, rgba(0, 212, 255, 0.1), rgba(0, 212, 255, 0.05));
@@ -208,13 +209,17 @@ export const look = `
   background: linear-gradient(90deg, transparent, var(--gpu-stats-color), transparent);
 }
 
-.gpu-stats-root .gpu-stats-tiles { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; margin: auto 0 0; }
+/* Two in a row, or one where two clocks of five digits have no room. */
+.gpu-stats-root .gpu-stats-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, max(7.9em, 50% - 12px)), 1fr)); gap: 12px; margin: auto 0 0; font-size: 17px; }
 .gpu-stats-root .gpu-stats-tile { display: flex; flex-direction: column-reverse; padding: 8px; border-radius: 8px; text-align: center; background: rgba(0, 212, 255, 0.045); border: 1px solid rgba(0, 212, 255, 0.12); }
-.gpu-stats-root .gpu-stats-tile dd { margin: 0; font: 600 17px/1.35 var(--gpu-stats-font); color: var(--gpu-stats-color); white-space: nowrap; }
+.gpu-stats-root .gpu-stats-tile dd { margin: 0; font: 600 1em/1.35 var(--gpu-stats-font); color: var(--gpu-stats-color); white-space: nowrap; }
 .gpu-stats-root .gpu-stats-tile dt { font-size: 12px; color: rgba(255, 255, 255, 0.72); }
 
 .gpu-stats-root .gpu-stats-legend { display: flex; flex-wrap: wrap; gap: 4px 22px; margin: 0; padding: 0; list-style: none; }
 .gpu-stats-root .gpu-stats-legend li { display: flex; align-items: center; gap: 8px; font: 500 13px/1.4 var(--gpu-stats-font); color: var(--gpu-stats-color); white-space: nowrap; }
+/* Each as wide as with 100.0: else they break anew, and all below jumps, when a value gets wider. */
+.gpu-stats-root .gpu-stats-legend li { min-width: 10.1em; }
+.gpu-stats-root .gpu-stats-legend li:first-child { min-width: 9em; }
 .gpu-stats-root .gpu-stats-legend li::before { content: ''; width: 16px; height: 2px; border-radius: 1px; background: var(--gpu-stats-curve); box-shadow: 0 0 6px var(--gpu-stats-curve); }
 .gpu-stats-root .gpu-stats-chart { position: relative; flex: 1 1 200px; min-height: 200px; overflow: hidden; border: 1px solid rgba(0, 212, 255, 0.3); border-radius: 8px; background: rgba(0, 18, 32, 0.5); }
 .gpu-stats-root .gpu-stats-chart canvas { position: absolute; inset: 0; display: block; width: 100%; height: 100%; }
@@ -265,7 +270,7 @@ export const look = `
   .gpu-stats-root .gpu-stats-paper.gpu-stats-paper { padding: 26px; }
   .gpu-stats-root .gpu-stats-chart { min-height: 260px; }
   .gpu-stats-root .gpu-stats-title.gpu-stats-title { font-size: 22px; }
-  .gpu-stats-root .gpu-stats-tile dd { font-size: 20px; }
+  .gpu-stats-root .gpu-stats-tiles { font-size: 20px; }
 }
 @container gpu-stats (max-width: 480px) {
   .gpu-stats-root .gpu-stats-body { padding: 18px 14px; gap: 16px; }
@@ -274,6 +279,7 @@ export const look = `
   .gpu-stats-root .gpu-stats-title.gpu-stats-title { font-size: 15px; letter-spacing: 0.02em; }
   .gpu-stats-root .gpu-stats-title .gpu-stats-emoji { display: none; }
   .gpu-stats-root .gpu-stats-label { font-size: 13px; }
+  .gpu-stats-root .gpu-stats-tiles { font-size: 16px; }
   .gpu-stats-root .gpu-stats-legend { gap: 2px 14px; }
   .gpu-stats-root .gpu-stats-overview { gap: 8px; max-height: 334px; }
   .gpu-stats-root .gpu-stats-card { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 8px; padding: 10px 12px; }
@@ -309,12 +315,12 @@ export const look = `
 .compact-gpu-stats.gpu-stats-root .gpu-stats-label { margin-bottom: 3px; font-size: 11px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-label b { font-size: 12px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-track { height: 8px; border-radius: 4px; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-tiles { gap: 4px; }
+.compact-gpu-stats.gpu-stats-root .gpu-stats-tiles { gap: 4px; font-size: 12px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-tile { padding: 3px; border-radius: 6px; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-tile dd { font-size: 12px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-tile dt { font-size: 11px; line-height: 1.2; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-legend { gap: 0 10px; }
-.compact-gpu-stats.gpu-stats-root .gpu-stats-legend li { gap: 4px; font-size: 11px; }
+.compact-gpu-stats.gpu-stats-root .gpu-stats-legend li { min-width: 9.3em; gap: 4px; font-size: 11px; }
+.compact-gpu-stats.gpu-stats-root .gpu-stats-legend li:first-child { min-width: 8.2em; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-legend li::before { width: 8px; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-chart { flex: none; min-height: 0; }
 .compact-gpu-stats.gpu-stats-root .gpu-stats-chart canvas { position: static; height: 80px; }

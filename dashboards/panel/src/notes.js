@@ -25,14 +25,13 @@ export function noteOf(gpu) {
 /** The warnings that a reader is to hear of when they are new: alerts, and that a GPU is lost to us. */
 export function warnings(gpu) {
   const note = noteOf(gpu)
-  return [...(note?.severity === 'error' ? [note] : []), ...alerts(gpu.primary).filter(isUrgent)]
+  return [...(note?.severity === 'error' ? [note] : []), ...alerts(gpu).filter(isUrgent)]
 }
 
 /**
- * Why a value of a GPU is a dash, as a key of texts.js.
- * @param {Object} gpu as it is
- * @param {Object} shown the object with readings, which may be its last ones
+ * Why a value is a dash, as a key of texts.js.
+ * @param {Object} shown the object with readings, which may be the last ones of a GPU that has none now
  */
-export function absence(gpu, shown) {
-  return hasReadings(shown) ? 'absent' : (noteOf(gpu)?.text ?? 'absent')
+export function absence(shown) {
+  return noteOf(shown)?.text ?? 'absent'
 }

@@ -28,6 +28,9 @@ describe('warnings', () => {
     ['well', aGPU(), []],
     ['hot', aGPU({ primary: { temperature: 85 } }), ['alert_hot']],
     ['at full load, which is none', aGPU({ primary: { utilization: 99 } }), []],
+    ['its memory above its own limit', aGPU({ sensors: { memory: { celsius: 110, limits_celsius: { critical: 108 } } } }),
+      ['alert_sensor_limit']],
+    ['throttled for heat, which the chip says', aGPU({ throttle: ['thermal'] }), []],
     ['hung', aGPUWithout('hung'), ['state_hung_explained']],
     ['gone', aGPUWithout('gone'), ['state_gone_explained']],
     ['all readings failed', aGPUWithout('partial', failed), ['state_failed']],
@@ -39,15 +42,14 @@ describe('warnings', () => {
 })
 
 describe('absence', () => {
-  const whole = aGPU()
   test.each([
-    ['the hardware does not tell it', whole, whole, 'absent'],
-    ['asleep, without readings of before', aGPUWithout('asleep'), aGPUWithout('asleep'), 'state_asleep_explained'],
-    ['asleep, with those of before', aGPUWithout('asleep'), whole, 'absent'],
-    ['too old to be served', aGPUWithout('ok', { up: true }), aGPUWithout('ok', { up: true }), 'state_unread'],
-    ['all failed', aGPUWithout('partial', failed), aGPUWithout('partial', failed), 'state_failed'],
-    ['never read', aGPUWithout('ok', { timestamp: null }), aGPUWithout('ok', { timestamp: null }), 'absent'],
-  ])('%s', (_, gpu, shown, want) => {
-    expect(absence(read(gpu), read(shown))).toBe(want)
+    ['the hardware does not tell it', aGPU(), 'absent'],
+    ['some readings failed', aGPU({ state: 'partial', primary: { temperature: null } }), 'state_partial_explained'],
+    ['all failed', aGPUWithout('partial', failed), 'state_failed'],
+    ['asleep', aGPUWithout('asleep'), 'state_asleep_explained'],
+    ['too old to be served', aGPUWithout('ok', { up: true }), 'state_unread'],
+    ['never read', aGPUWithout('ok', { timestamp: null }), 'absent'],
+  ])('%s', (_, shown, want) => {
+    expect(absence(read(shown))).toBe(want)
   })
 })

@@ -41,6 +41,9 @@ const TEXTS = {
     region: 'GPU statistics',
     region_description: 'GPU performance metrics',
 
+    alert_sensor_limit: 'Un capteur dépasse sa limite',
+    alert_sensor_hot: 'Un capteur est très chaud',
+    alert_throttle: 'GPU bridé par la chaleur',
     error_silent: 'Le service GPU ne répond plus',
     error_address: 'Adresse du service GPU invalide: {value}',
     old_values: 'Dernières valeurs connues, {value}',
@@ -227,6 +230,9 @@ const TEXTS = {
     region: 'GPU statistics',
     region_description: 'GPU performance metrics',
 
+    alert_sensor_limit: 'A sensor is above its limit',
+    alert_sensor_hot: 'A sensor is very hot',
+    alert_throttle: 'GPU throttled by heat',
     error_silent: 'The GPU service has stopped answering',
     error_address: 'Invalid address of the GPU service: {value}',
     old_values: 'Last known values, {value}',
