@@ -204,10 +204,19 @@ func generation(_ *Converter, r *collector.Reading, to []*collector.Series, v fl
 	}
 }
 
+// AnotherChild says that another child answers from now on. Meanwhile the GPU may have slept, or its driver may have been
+// loaded anew, and then its counters began anew.
+func (c *Converter) AnotherChild() {
+	for i := range c.pcie {
+		c.pcie[i].another = true
+	}
+}
+
 // counter is a sum that grows on where a counter of 32 bits wraps around.
 type counter struct {
 	row       int // of the Table
 	began     bool
+	another   bool // child answers than the last time
 	last, sum uint64
 }
 
@@ -216,14 +225,14 @@ func (k *counter) next(a Answer) float64 {
 	switch {
 	case !k.began:
 		k.began, k.sum = true, now
-	case a.Type == Uint32:
-		k.sum += uint64(uint32(now - k.last))
 	case now >= k.last:
 		k.sum += now - k.last
-	default: // the driver was loaded anew or the GPU was reset: rate() knows what that is
+	case a.Type != Uint32: // the driver was loaded anew or the GPU was reset: rate() knows what that is
 		k.sum = now
+	case !k.another: // it wrapped around
+		k.sum += uint64(uint32(now - k.last))
 	}
-	k.last = now
+	k.another, k.last = false, now
 	return float64(k.sum)
 }
 

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/worker"
@@ -51,9 +50,10 @@ type Fleet struct {
 type card struct {
 	uuid    string
 	c       *Converter
-	anew    bool // it is to be asked for what it did not have
-	gone    bool // and a child was ended because of it
-	lostLib bool // likewise: it said that its child has lost the library
+	child   uint64 // that read it last
+	anew    bool   // it is to be asked for what it did not have
+	gone    bool   // and a child was ended because of it
+	lostLib bool   // likewise: it said that its child has lost the library
 	r       collector.Reading
 	answers []Answer
 	mig     []Partition
@@ -61,8 +61,7 @@ type card struct {
 
 // line is a child and how it does.
 type line struct {
-	pool  *worker.Pool
-	letGo atomic.Bool // its child is to be ended as soon as it is idle
+	pool *worker.Pool
 
 	// Guarded by Fleet.turn.
 	has    map[string]bool // labels of what it has opened
@@ -104,8 +103,8 @@ type errand struct {
 	ids     []string
 }
 
-// share gives each target to its line. A line that has open what is another's from now on, or nothing to do, has its child
-// ended.
+// share gives each target to its line. A line that has open what is another's from now on has its child ended, and so has
+// the steady one when it has nothing to do; the child of a GPU that may sleep is ended by LetGo.
 func (f *Fleet) share(targets []Target) (list []*errand) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,22 +137,15 @@ func (f *Fleet) share(targets []Target) (list []*errand) {
 func run(list []*errand, do func(e *errand)) {
 	var all sync.WaitGroup
 	for _, e := range list {
-		all.Go(func() {
-			do(e)
-			if e.letGo.Swap(false) {
-				e.end(worker.Sleep)
-			}
-		})
+		all.Go(func() { do(e) })
 	}
 	all.Wait()
 }
 
-// end ends the child of a line, or has it ended when it is idle.
+// end ends the child of a line.
 func (l *line) end(reason worker.Reason) {
 	clear(l.has)
-	if !l.pool.End(reason) {
-		l.letGo.Store(true)
-	}
+	l.pool.End(reason)
 }
 
 // silence ends the child of a line, which is not asked until GPUs are looked for.
@@ -340,7 +332,7 @@ func (e *errand) read(ctx context.Context, targets []Target, cards []*card, repo
 	})
 	var v verdict
 	for n, i := range e.targets {
-		reports[i] = cards[i].report(errs[n], &v)
+		reports[i] = cards[i].report(errs[n], e.pool.Child(), &v)
 	}
 	e.judge(&v, len(e.targets))
 }
@@ -369,7 +361,7 @@ type verdict struct {
 }
 
 // report makes samples of what was taken, if that is whole.
-func (c *card) report(err error, v *verdict) Report {
+func (c *card) report(err error, child uint64, v *verdict) Report {
 	if err != nil {
 		if errors.Is(err, worker.ErrRefused) {
 			v.refused, v.why = v.refused+1, err
@@ -378,6 +370,10 @@ func (c *card) report(err error, v *verdict) Report {
 	}
 	v.answered++
 	c.anew = false
+	if child != c.child {
+		c.child = child
+		c.c.AnotherChild()
+	}
 	err = c.c.Add(&c.r, c.answers, c.mig)
 	switch {
 	case errors.Is(err, collector.ErrGone):
@@ -430,22 +426,30 @@ func (f *Fleet) LetGo(address string) {
 	f.mu.Lock()
 	l := f.own[label(address)]
 	f.mu.Unlock()
-	if l == nil {
-		return
+	if l != nil {
+		l.pool.End(worker.Sleep)
 	}
-	l.letGo.Store(true) // first: who is busy with it sees it afterwards
-	if l.pool.End(worker.Sleep) {
-		l.letGo.Store(false)
+}
+
+// Leave ends all children, whose library has gone. GPUs are not read until they are looked for.
+func (f *Fleet) Leave() {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	for _, l := range f.lines() {
+		l.silence(fmt.Errorf("%w: its library has gone", ErrMissing))
 	}
+}
+
+func (f *Fleet) lines() []*line {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append(slices.Collect(maps.Values(f.own)), f.steady)
 }
 
 // Close ends all children.
 func (f *Fleet) Close() {
-	f.mu.Lock()
-	lines := append(slices.Collect(maps.Values(f.own)), f.steady)
-	f.mu.Unlock()
 	var all sync.WaitGroup
-	for _, l := range lines {
+	for _, l := range f.lines() {
 		all.Go(l.pool.Close)
 	}
 	all.Wait()

@@ -32,6 +32,7 @@ func nvmlTargets(targets []NVMLTarget) (list []nvml.Target) {
 // Devices implements NVML.
 func (n *nvmlChildren) Devices(ctx context.Context, targets []NVMLTarget) (list []NVMLDevice, err error) {
 	if !n.there() {
+		n.Leave()
 		return nil, ErrUnsupported
 	}
 	if targets == nil && time.Now().Before(n.until) {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"testing/synctest"
 
 	"gpu_exporter/collector"
 	"gpu_exporter/collector/nvml"
 	"gpu_exporter/collector/worker"
+	"gpu_exporter/internal/await"
 )
 
 func TestErrorsOfChildren(t *testing.T) {
@@ -33,6 +35,48 @@ func TestErrorsOfChildren(t *testing.T) {
 	}
 	if err := noAnswer(nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// oneGPU is a library that has a GPU, of which it tells nothing.
+type oneGPU struct{}
+
+func (oneGPU) Find(symbol string) uintptr {
+	switch symbol {
+	case "nvmlInit_v2", "nvmlDeviceGetHandleByPciBusId_v2":
+		return 1
+	}
+	return 0
+}
+
+func (oneGPU) Call(uintptr, []uintptr) int32 { return int32(nvml.Success) }
+
+var oneGPUChild = child("nvml with one GPU", func() {
+	fmt.Fprintln(os.Stderr, worker.Serve(nvml.Hello(), nvml.NewLibrary(func(string) (nvml.Binding, error) { return oneGPU{}, nil })))
+})
+
+func TestNVMLIsNotInstalledAnyMore(t *testing.T) {
+	o := childOptions(t, oneGPUChild)
+	ended := make(chan worker.Reason, 9)
+	o.Restarted = func(r worker.Reason) { ended <- r }
+	there := true
+	n := &nvmlChildren{Fleet: nvml.NewFleet(o), there: func() bool { return there }}
+	t.Cleanup(n.Close)
+	targets := []NVMLTarget{{Address: goodGPU}}
+	if _, err := n.Devices(await.Context(t), targets); err != nil {
+		t.Fatal(err)
+	}
+	there = false
+	for range 2 {
+		if list, err := n.Devices(await.Context(t), targets); list != nil || !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%v, %v", list, err)
+		}
+		if r, err := n.Read(await.Context(t), targets); err != nil || !errors.Is(r[0].Err, ErrUnsupported) {
+			t.Errorf("a reading: %v, %v", r, err)
+		}
+	}
+	if len(ended) != 1 || <-ended != worker.DriverChanged {
+		t.Error("its child is not ended, or another is started")
 	}
 }
 

@@ -35,3 +35,13 @@ func used(t *testing.T) (descriptors, children, goroutines int) {
 	}
 	return len(fds), children, runtime.NumGoroutine()
 }
+
+// all counts those of any reason.
+func (r *reasons) all() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, count := range r.n {
+		n += count
+	}
+	return n
+}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,11 +34,14 @@ type Pool struct {
 	close context.CancelFunc
 	tries sync.WaitGroup // goroutines
 
-	lane   chan struct{} // is held by who talks to the child, and guards what follows
+	child  atomic.Uint64          // see Child
+	leave  atomic.Pointer[Reason] // why the child is to end as soon as the lane is free; nil: it is not
+	lane   chan struct{}          // is held by who talks to the child, and guards what follows
 	s      *Supervisor
-	found  []byte  // nil: there is no child, or it has not loaded its library
-	failed error   // why the last one was not started
-	slots  []*slot // by their number
+	last   time.Time // whoever has the lane asks nothing later: see take; zero: whenever it likes
+	found  []byte    // nil: there is no child, or it has not loaded its library
+	failed error     // why the last one was not started
+	slots  []*slot   // by their number
 	cycle  uint32
 	inTurn bool // GPUs are read one after another: several did not answer, and one of them is why
 	alone  bool // none is read while one is opened: that held up the library
@@ -117,7 +121,7 @@ func (p *Pool) Look(ctx context.Context, ids []string) (found []byte, opened map
 			s.state = closed // it may be different now
 		}
 	}
-	if err := p.open(ctx, slots); err != nil {
+	if err := p.open(ctx, slots); err != nil && !errors.Is(err, ErrOpening) {
 		return nil, nil, err
 	}
 	opened = map[string][]byte{}
@@ -147,7 +151,6 @@ func (p *Pool) Read(ctx context.Context, asks []Ask, take func(ask int, group ui
 		}
 		return errs
 	}
-	begun := time.Now()
 	ctx, cancel := early(ctx)
 	defer cancel()
 	if err := p.take(ctx); err != nil {
@@ -168,9 +171,6 @@ func (p *Pool) Read(ctx context.Context, asks []Ask, take func(ask int, group ui
 	busy := slices.ContainsFunc(p.slots, func(s *slot) bool { return s.state == opening })
 	if p.alone = p.alone && busy; p.alone {
 		return fail(ErrOpening)
-	}
-	if end, limited := ctx.Deadline(); limited && time.Until(end) < end.Sub(begun)/4 {
-		return fail(ErrOpening) // what is left is too little for anybody to be blamed
 	}
 	left := time.Duration(0)
 	if end, limited := ctx.Deadline(); limited {
@@ -201,38 +201,40 @@ func (p *Pool) Read(ctx context.Context, asks []Ask, take func(ask int, group ui
 	if len(requests) == 0 {
 		return errs
 	}
-	asked := len(requests)
-	if err := p.exchange(ctx, requests, &r); err != nil {
-		for _, i := range r.waits {
-			errs[i] = err
-		}
-		switch {
-		case busy && errors.Is(err, context.DeadlineExceeded):
-			p.alone = true
-		case !r.began:
-		case errors.Is(err, context.DeadlineExceeded):
-			p.accuse(&r, slots, len(r.waits) == 1, left)
-		case errors.Is(err, errEnded) && asked > 1: // one that is alone makes nobody suffer: the back-off is enough
-			p.accuse(&r, slots, false, 0)
-		}
-		return errs
+	err = p.exchange(ctx, requests, &r)
+	for _, i := range r.waits {
+		errs[i] = err
 	}
-	p.inTurn = false // all have answered
+	switch {
+	case len(r.waits) == 0: // all have answered
+		p.inTurn = false
+	case p.found != nil: // nobody was asked
+	case busy: // who is opened is to blame, if anybody is: those that are read did well before
+		p.alone = errors.Is(err, context.DeadlineExceeded)
+	case !r.began:
+	case errors.Is(err, context.DeadlineExceeded):
+		p.accuse(&r, slots, len(r.waits) == 1, left)
+	case errors.Is(err, errEnded) && len(requests) > 1: // one that is alone makes nobody suffer: the back-off is enough
+		p.accuse(&r, slots, false, 0)
+	}
 	return errs
 }
 
+// Child is a number of the child that was started last, which no other of this program has. After a Read it is that of the
+// child that answered.
+func (p *Pool) Child() uint64 { return p.child.Load() }
+
 // End has the child end, for a reason that is no fault of its; the next call starts another. It does not wait: false says
-// that the child is busy just now, and goes on.
+// that the child is busy just now, and ends as soon as it is not.
 func (p *Pool) End(reason Reason) bool {
+	p.leave.Store(&reason)
 	select {
 	case p.lane <- struct{}{}:
-	default:
+		p.give()
+		return true
+	default: // who has the lane now sees it
 		return false
 	}
-	defer p.give()
-	p.s.End(reason)
-	p.reset()
-	return true
 }
 
 // Close ends the child and all calls.
@@ -252,9 +254,14 @@ func early(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // take takes the lane, with a child that has loaded its library. ErrOpening says that one will be there later: it is
-// started in the background, which may take longer than whoever wants it can wait.
+// started in the background, which may take longer than whoever wants it can wait. In the last quarter of the time that
+// there was nothing is asked: too little is left for anybody to be blamed.
 func (p *Pool) take(ctx context.Context) error {
 	late := ErrOpening
+	last, limited := ctx.Deadline()
+	if limited {
+		last = last.Add(-time.Until(last) / 4)
+	}
 	for started := false; ; {
 		select {
 		case p.lane <- struct{}{}:
@@ -268,6 +275,7 @@ func (p *Pool) take(ctx context.Context) error {
 			p.give()
 			return ErrClosed
 		case p.found != nil:
+			p.last = last
 			return nil
 		case started:
 			err := cmp.Or(p.failed, late)
@@ -279,7 +287,24 @@ func (p *Pool) take(ctx context.Context) error {
 	}
 }
 
-func (p *Pool) give() { <-p.lane }
+// give gives the lane back, after the end of a child that is to end.
+func (p *Pool) give() {
+	for {
+		if why := p.leave.Swap(nil); why != nil {
+			p.s.End(*why)
+			p.reset()
+		}
+		<-p.lane
+		if p.leave.Load() == nil {
+			return
+		}
+		select { // it was told just now
+		case p.lane <- struct{}{}:
+		default: // who has the lane now sees it
+			return
+		}
+	}
+}
 
 // start starts a child and has it load its library. It gives the lane back.
 func (p *Pool) start() {
@@ -290,12 +315,17 @@ func (p *Pool) start() {
 	if paths == nil {
 		paths = []string{}
 	}
+	p.last = time.Time{}
+	p.child.Store(children.Add(1))
 	p.failed = p.exchange(ctx, []Frame{{frameLibrary, asJSON(paths)}, wait(p.o.OpenWait)}, &reading{p: p})
 	if p.failed == nil && p.found == nil {
 		p.s.End(Timeout)
 		p.failed = fmt.Errorf("the library is not loaded after %v: %w", p.o.OpenWait, context.DeadlineExceeded)
 	}
 }
+
+// children counts those of all pools.
+var children atomic.Uint64
 
 func wait(patience time.Duration) Frame {
 	return Frame{frameWait, binary.LittleEndian.AppendUint32(nil, uint32(max(0, patience.Milliseconds())))}
@@ -321,10 +351,12 @@ func (p *Pool) find(ids []string) (list []*slot, err error) {
 // in the other.
 func (p *Pool) open(ctx context.Context, slots []*slot) error {
 	var requests []Frame
+	var asked []*slot
 	reads := false
 	for _, s := range slots {
 		if s.state == closed {
 			s.state, s.began = opening, time.Time{}
+			asked = append(asked, s)
 			requests = append(requests, Frame{frameOpen, numbered(p.number(s), []byte(s.id))})
 		}
 		reads = reads || s.state == open
@@ -341,6 +373,11 @@ func (p *Pool) open(ctx context.Context, slots []*slot) error {
 		patience = 0 // it takes long, as is known by now: those that are open are not held up
 	}
 	if err := p.exchange(ctx, append(requests, wait(patience)), &reading{p: p}); err != nil {
+		for _, s := range asked {
+			if s.state == opening { // and nobody was asked
+				s.state = closed
+			}
+		}
 		return err
 	}
 	for _, s := range p.slots {
@@ -357,13 +394,38 @@ func (p *Pool) open(ctx context.Context, slots []*slot) error {
 // number is the number of a slot.
 func (p *Pool) number(s *slot) uint16 { return uint16(slices.Index(p.slots, s)) }
 
-// exchange talks to the child. When that fails there is no child any more, mostly, and nothing is open.
+// exchange talks to the child. When that fails there is no child any more and nothing is open, except where nobody was
+// asked, for lack of time: then all is as it was.
 func (p *Pool) exchange(ctx context.Context, requests []Frame, r *reading) error {
+	if !p.last.IsZero() && time.Now().After(p.last) {
+		return ErrOpening
+	}
 	err := p.s.Exchange(ctx, requests, r.frame)
-	if err != nil && !p.s.Running() { // one that was not asked, for lack of time, is as it was
+	if err != nil && !p.s.Running() {
+		if errors.Is(err, errEnded) {
+			p.accuseOpened()
+		}
 		p.reset()
 	}
 	return err
+}
+
+// accuseOpened leaves out the GPU that was being opened when the child ended by itself. One that is alone makes nobody
+// suffer: the back-off is enough.
+func (p *Pool) accuseOpened() {
+	share := 0
+	var opened *slot
+	for _, s := range p.slots {
+		if s.state == open || s.state == opening {
+			share++
+		}
+		if s.state == opening && !s.began.IsZero() {
+			opened = s
+		}
+	}
+	if opened != nil && share > 1 {
+		p.hangs(opened, "opening it")
+	}
 }
 
 // reset notes that there is no child.

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// shelf is the library of the tests' child. A path "hang FILE" or an id "WORD FILE" misbehaves as the word says while the
-// file is there.
+// shelf is the library of the tests' child. A path or an id "WORD FILE" misbehaves as the word says while the file is
+// there.
 type shelf struct{ locked sync.Mutex }
 
 type book struct {
@@ -38,8 +38,13 @@ func hang() {
 
 func (s *shelf) Load(paths []string) any {
 	for _, path := range paths {
-		if word, file, _ := strings.Cut(path, " "); word == "hang" && there(file) {
+		switch word, file, _ := strings.Cut(path, " "); {
+		case word == "hang" && there(file):
 			hang()
+		case word == "slow":
+			for there(file) {
+				time.Sleep(time.Millisecond)
+			}
 		}
 	}
 	return paths
@@ -51,6 +56,8 @@ func (s *shelf) Open(id string) (GPU, any) {
 		switch word {
 		case "refused":
 			return nil, "no such GPU"
+		case "unopenable":
+			os.Exit(3)
 		case "holds":
 			s.locked.Lock()
 			defer s.locked.Unlock()
@@ -67,14 +74,13 @@ func (s *shelf) Open(id string) (GPU, any) {
 // Read tells the groups. All but "alone" need the library's lock.
 func (b *book) Read(groups uint16, t *Teller) {
 	for group := range uint8(3) {
-		if b.word == "late" && group == 2 && there(b.file) {
-			t.Begin(group)
-			hang()
-		}
 		if groups>>group&1 == 0 {
 			continue
 		}
 		t.Begin(group)
+		if b.word == "late" && group == 2 && there(b.file) {
+			hang()
+		}
 		if b.word != "alone" {
 			b.shelf.locked.Lock()
 		}
@@ -225,18 +231,22 @@ func TestAGPUThatHungIsTriedAgainAlone(t *testing.T) {
 // It is tried as it was read: what answers to less hangs all the same.
 func TestAGPUThatHangsInALaterGroupStaysLeftOut(t *testing.T) {
 	var told reasons
-	p, file := pool(t, &told)
+	p, file := pool(t, &told, func(o *PoolOptions) { o.Retries = []time.Duration{50 * time.Millisecond} })
 	id := "late " + file
 	well(t, p, id)
 	misbehave(t, file)
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	_ = reads(ctx, p, id)
-	for range 20 { // while it is tried again and again
-		if said := reads(brief(t), p, "a", id); said[1] != ErrHung.Error() {
+	await.Until(t, "that it hangs", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		return reads(ctx, p, id)[0] == ErrHung.Error()
+	})
+	before := told.of(Timeout)
+	await.Until(t, "that it is tried again and again", func() bool {
+		if said := reads(await.Context(t), p, "a", id); said[1] != ErrHung.Error() {
 			t.Fatalf("%q", said)
 		}
-	}
+		return told.of(Timeout) >= before+3
+	})
 }
 
 func TestACrashCostsACycle(t *testing.T) {
@@ -263,6 +273,25 @@ func TestAGPUThatAlwaysCrashesIsLeftOut(t *testing.T) {
 	await.Until(t, "that the other is read", func() bool {
 		return slices.Equal(reads(await.Context(t), p, "a", id), []string{whole("a"), ErrHung.Error()})
 	})
+}
+
+func TestAGPUThatCrashesWhenItIsOpenedIsLeftOut(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		known bool // the other one is open by then
+	}{{"beside one that is opened too", false}, {"beside one that is open", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			p, file := pool(t, &reasons{}, func(o *PoolOptions) { o.Retries = []time.Duration{time.Hour} })
+			misbehave(t, file)
+			id := "unopenable " + file
+			if c.known {
+				well(t, p, "a")
+			}
+			await.Until(t, "that the other is read", func() bool {
+				return slices.Equal(reads(await.Context(t), p, id, "a"), []string{ErrHung.Error(), whole("a")})
+			})
+		})
+	}
 }
 
 func TestAGPUThatCrashesAloneIsReadAgainAtOnce(t *testing.T) {
@@ -390,6 +419,7 @@ func TestACallWithoutTimeLeavesTheChildAsItIs(t *testing.T) {
 	if said := reads(await.Context(t), p, "a"); said[0] != whole("a") || len(told.n) > 0 {
 		t.Errorf("%q, told of %v", said, told.n)
 	}
+	well(t, p, "a", "b")
 }
 
 func TestWhatTheCallerRefusesIsAFaultOfTheChild(t *testing.T) {
@@ -412,6 +442,44 @@ func TestAPoolEndsItsChildWhenItIsTold(t *testing.T) {
 		t.Errorf("running: %v, told of %v", p.s.Running(), told.n)
 	}
 	well(t, p, "a")
+}
+
+func TestAPoolEndsABusyChildAsSoonAsItIsIdle(t *testing.T) {
+	t.Run("one that reads", func(t *testing.T) {
+		var told reasons
+		p, _ := pool(t, &told)
+		well(t, p, "a")
+		errs := p.Read(await.Context(t), []Ask{{"a", 1}}, func(int, uint8, bool, []byte) error {
+			if p.End(Sleep) || told.of(Sleep) > 0 {
+				t.Error("it ends in the midst of a reading")
+			}
+			return nil
+		})
+		if errs[0] != nil || p.s.Running() || told.of(Sleep) != 1 {
+			t.Errorf("%v, running: %v, told of %v", errs, p.s.Running(), told.n)
+		}
+		well(t, p, "a")
+	})
+	t.Run("one that loads its library", func(t *testing.T) {
+		var told reasons
+		file := filepath.Join(t.TempDir(), "slow")
+		p, _ := pool(t, &told, func(o *PoolOptions) { o.Paths = []string{"slow " + file} })
+		behave := misbehave(t, file)
+		looks := make(chan error, 1)
+		go func() {
+			_, _, err := p.Look(await.Context(t), nil)
+			looks <- err
+		}()
+		await.Until(t, "the start", func() bool { return len(p.lane) == 1 })
+		if p.End(Sleep) || told.of(Sleep) > 0 {
+			t.Error("it ends while it loads")
+		}
+		behave()
+		if err := <-looks; err != nil || told.of(Sleep) != 1 {
+			t.Errorf("%v, told of %v", err, told.n)
+		}
+		well(t, p, "a")
+	})
 }
 
 func TestClosingAPoolEndsWhatHangs(t *testing.T) {

@@ -130,12 +130,16 @@ func (s *Supervisor) Exchange(ctx context.Context, requests []Frame, receive fun
 }
 
 // talk is an exchange with a child that runs.
-func (s *Supervisor) talk(ctx context.Context, c *child, requests []Frame, receive func(Frame) (bool, error)) (Reason, error) {
-	defer context.AfterFunc(ctx, c.cut)()
+func (s *Supervisor) talk(ctx context.Context, c *child, requests []Frame, receive func(Frame) (bool, error)) (reason Reason, err error) {
+	stop := context.AfterFunc(ctx, c.cut)
+	defer func() {
+		if !stop() && err == nil { // all has come, but the child is killed
+			reason, err = s.cause(ctx, nil)
+		}
+	}()
 	defer context.AfterFunc(s.life, c.cut)()
 	c.buf = c.buf[:0]
 	for _, f := range requests {
-		var err error
 		if c.buf, err = AppendFrame(c.buf, f); err != nil {
 			return Protocol, err
 		}

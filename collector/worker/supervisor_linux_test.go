@@ -6,7 +6,9 @@ import (
 	"errors"
 	"gpu_exporter/internal/await"
 	"os/exec"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -60,6 +62,47 @@ func TestNoOrphans(t *testing.T) {
 	await.Until(t, "the end of the orphan", func() bool { return !alive(pid) })
 }
 
+// Whoever has the lane when hardly any time is left asks nothing: a child would be blamed that others have kept busy.
+func TestWhoComesLateAsksNothing(t *testing.T) {
+	for name, call := range map[string]func(context.Context, *Pool){
+		"a look": func(ctx context.Context, p *Pool) {
+			if found, opened, err := p.Look(ctx, []string{"a", "b"}); err != nil || len(opened) > 1 {
+				t.Errorf("%s, %s, %v", found, opened, err)
+			}
+		},
+		"a reading": func(ctx context.Context, p *Pool) {
+			if said := reads(ctx, p, "a", "b"); !slices.Equal(said, []string{ErrOpening.Error(), ErrOpening.Error()}) {
+				t.Errorf("%q", said)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var told reasons
+			p, _ := pool(t, &told)
+			well(t, p, "a")
+			signal := func(s syscall.Signal) {
+				if err := p.s.child.cmd.Process.Signal(s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p.lane <- struct{}{}
+			signal(syscall.SIGSTOP) // what is asked is not answered
+			const long = 2 * time.Second
+			ctx, cancel := context.WithTimeout(t.Context(), long)
+			defer cancel()
+			most, cancel := context.WithTimeout(ctx, long*8/10)
+			defer cancel()
+			context.AfterFunc(most, p.give)
+			call(ctx, p)
+			if !p.s.Running() || len(told.n) > 0 {
+				t.Fatalf("told of %v", told.n)
+			}
+			signal(syscall.SIGCONT)
+			well(t, p, "a", "b")
+		})
+	}
+}
+
 func TestManyRoundsLeakNothing(t *testing.T) {
 	rounds := 1000
 	if testing.Short() {
@@ -73,16 +116,19 @@ func TestManyRoundsLeakNothing(t *testing.T) {
 	descriptors, children, goroutines := used(t)
 	faults := []byte{askHang, askExit, askCrash, askGarbage, askTooLong}
 	for round := range rounds {
-		ctx, cancel := context.WithTimeout(await.Context(t), time.Minute)
-		asked := faults[round%len(faults)]
+		limit, asked := await.Patience, faults[round%len(faults)]
 		if asked == askHang {
-			cancel()
-			ctx, cancel = context.WithTimeout(await.Context(t), 2*time.Millisecond)
+			limit = 2 * time.Millisecond
 		}
-		if _, err := request(ctx, s, Frame{Type: asked}); err == nil {
-			t.Fatalf("round %d: no error", round)
-		}
-		cancel()
+		await.Until(t, "a fault", func() bool { // one that is asked too late commits none
+			before := told.all()
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			if _, err := request(ctx, s, Frame{Type: asked}); err == nil {
+				t.Fatalf("round %d: no error", round)
+			}
+			return told.all() > before
+		})
 		answers(t, s)
 	}
 	for _, reason := range []Reason{Timeout, Crash, Protocol} {

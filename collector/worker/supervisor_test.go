@@ -73,6 +73,26 @@ func TestAnAnswerThatIsRefusedIsAFaultOfTheProtocol(t *testing.T) {
 	}
 }
 
+// The child is killed then, which is no crash of its.
+func TestAnAnswerThatComesAsTheTimeEnds(t *testing.T) {
+	var told reasons
+	s := New(options(&told))
+	defer s.Close()
+	answers(t, s)
+	ctx, cancel := context.WithCancel(await.Context(t))
+	err := s.Exchange(ctx, []Frame{{ask, nil}}, func(Frame) (bool, error) {
+		cancel()
+		return true, nil
+	})
+	if !errors.Is(err, context.Canceled) || s.Running() {
+		t.Errorf("%v, running: %v", err, s.Running())
+	}
+	answers(t, s)
+	if told.of(Crash) > 0 {
+		t.Errorf("told of %v", told.n)
+	}
+}
+
 func TestWhatALibraryPrintsDoesNoHarm(t *testing.T) {
 	s := New(options(&reasons{}))
 	defer s.Close()
