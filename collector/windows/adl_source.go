@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"gpu_exporter/collector/worker"
@@ -89,10 +88,9 @@ type adlSource struct {
 // adlPool is a child, and how its GPUs do.
 type adlPool struct {
 	*worker.Pool
-	reads  bool        // there is a GPU that it is to read
-	failed int         // cycles in a row in which all calls failed
-	limit  int         // of failed
-	leave  atomic.Bool // it is to end when it is not busy any more
+	reads  bool // there is a GPU that it is to read
+	failed int  // cycles in a row in which all calls failed
+	limit  int  // of failed
 }
 
 // newADL returns ADL whose children are started as o says.
@@ -294,11 +292,6 @@ func (t ADLTarget) groups() uint16 {
 
 // read reads GPUs of the pool.
 func (p *adlPool) read(ctx context.Context, asks []worker.Ask, reading func(n int) *ADLReading) {
-	defer func() {
-		if p.leave.Swap(false) {
-			p.End(worker.Sleep)
-		}
-	}()
 	told := make([]uint16, len(asks)) // groups
 	errs := p.Pool.Read(ctx, asks, func(n int, group uint8, list bool, content []byte) error {
 		if list || int(group) >= adlGroups || len(content) != adlGroupSizes[group] {
@@ -361,15 +354,7 @@ func (a *adlSource) LetGo(at Place) {
 	p := a.own[at]
 	a.mu.Unlock()
 	if p != nil {
-		p.end(worker.Sleep)
-	}
-}
-
-// end ends the child, or has it end when it is not busy any more.
-func (p *adlPool) end(reason worker.Reason) {
-	p.leave.Store(true) // first: a reading that goes on sees it when it is done
-	if p.End(reason) {
-		p.leave.Store(false)
+		p.End(worker.Sleep)
 	}
 }
 
@@ -379,7 +364,7 @@ func (a *adlSource) Renew() { a.end(worker.DriverChanged) }
 // end ends all children.
 func (a *adlSource) end(reason worker.Reason) {
 	for _, p := range a.pools() {
-		p.end(reason)
+		p.End(reason)
 	}
 }
 
