@@ -30,14 +30,14 @@ func doctor(ctx context.Context, o *options, p program) int {
 	real := *o
 	real.simulation.mode = simulationOff            // what is made up is no GPU
 	log, probes := p.atHand(&real, slog.LevelError) // what is wrong stands in the findings
-	seen := examine(ctx, probes, o.deadline)
 	poller := collector.NewPoller(o.pace(0, log, nil), probes...)
-	defer poll(ctx, poller, log)()
+	defer poll(ctx, poller, probes, log)()
 	snap, err := firstReading(ctx, o, poller)
 	if err != nil {
 		return p.fail(1, "%v", err)
 	}
-	d := diagnosis{arrange(seen, snap), snap}
+	// The reading has waited for what starts slowly: what does not answer now is wrong.
+	d := diagnosis{arrange(examine(ctx, probes, o.deadline), snap), snap}
 	if len(snap.Devices) == 0 {
 		d.findings = append(d.findings, collector.Finding{
 			ID: collector.GPUNone, Level: collector.LevelFail, Subject: "gpu_exporter", Text: nothing(o, probes),
@@ -99,7 +99,10 @@ func arrange(seen []collector.Finding, snap *collector.Snapshot) (list []collect
 	}
 	for _, f := range append(seen, snap.Findings()...) {
 		byAnother := f.ID == collector.CardIgnored && place(f) >= 0 // ignored by one probe and read by the next
-		if !byAnother && !slices.Contains(list, f) {
+		again := f.ID == collector.DiscoveryFailed && slices.ContainsFunc(list, func(g collector.Finding) bool {
+			return g.ID == f.ID && g.Subject == f.Subject // a probe that hangs does so in all that it is asked
+		})
+		if !byAnother && !again && !slices.Contains(list, f) {
 			list = append(list, f)
 		}
 	}

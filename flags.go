@@ -181,7 +181,7 @@ func collectorFlags(app *kingpin.Application, o *options) {
 		Default("/proc").SetValue(newValue("path.procfs", &o.procfs, folder))
 	app.Flag("path.rootfs", "Folder where the root of the host is mounted, for its lists of GPU names; unless it is given, none is read when --path.sysfs is not /sys.").
 		Default("/").IsSetByUser(&o.rootfsSet).SetValue(newValue("path.rootfs", &o.rootfs, folder))
-	app.Flag("collector.amd", "Read AMD GPUs.").Default("true").SetValue(newSwitch("collector.amd", &o.amd))
+	app.Flag("collector.amd", "Read AMD GPUs: on Windows through AMD's own library, beside what Windows tells itself.").Default("true").SetValue(newSwitch("collector.amd", &o.amd))
 	nvidiaFlags(app, o)
 	app.Flag("collector.simulation", "Simulated GPUs: auto while no other was ever found, so that a dashboard shows something anywhere; on beside what there is; or off.").
 		Default(simulationAuto).HintOptions(simulationAuto, simulationOn, simulationOff).

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,7 +18,7 @@ import (
 func once(ctx context.Context, o *options, p program) int {
 	log, probes := p.atHand(o, slog.LevelWarn) // beside a printed reading stands only what is wrong
 	poller := collector.NewPoller(o.pace(0, log, nil), probes...)
-	defer poll(ctx, poller, log)()
+	defer poll(ctx, poller, probes, log)()
 
 	found := false
 	write := func(w io.Writer) (err error) {
@@ -67,13 +68,12 @@ func writeSamples(ctx context.Context, w io.Writer, o *options, poller *collecto
 	return false, err
 }
 
-// firstReading asks until each GPU has answered or is known not to: the Poller does not hold up its snapshots for a slow
-// one, but nobody else waits for this one.
+// firstReading asks until all GPUs are found and each has answered, or is known not to: the Poller does not hold up its
+// snapshots for what is slow, but nobody else waits for this one.
 func firstReading(ctx context.Context, o *options, poller *collector.Poller) (*collector.Snapshot, error) {
-	limit := 2*o.deadline + time.Second // a discovery, a read and some
-	if o.nvidia.on {
-		limit += smi.FirstAnswer // until then a GPU is known, and unread
-	}
+	// A discovery, a read and some, and what nvidia-smi or the library of a vendor may take to start. Until then a GPU is
+	// known and unread, or the discovery says that somebody has not answered yet.
+	limit := 2*o.deadline + time.Second + smi.FirstAnswer
 	reading, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
@@ -81,7 +81,7 @@ func firstReading(ctx context.Context, o *options, poller *collector.Poller) (*c
 		switch {
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("interrupted")
-		case snap != nil && (reading.Err() != nil || !slices.ContainsFunc(snap.Devices, unread)):
+		case snap != nil && (reading.Err() != nil || !slices.ContainsFunc(snap.Devices, unread) && !slices.ContainsFunc(snap.Probes, unfinished)):
 			return snap, nil
 		case reading.Err() != nil:
 			return nil, fmt.Errorf("no answer within %v: raise --polling.deadline", limit)
@@ -90,8 +90,13 @@ func firstReading(ctx context.Context, o *options, poller *collector.Poller) (*c
 	}
 }
 
-// unread says that d is in its first read still.
-func unread(d collector.Status) bool { return d.At.IsZero() && d.State == collector.StateOK }
+// unread says that d is in its first read still: what was read of it before it was found anew does not count.
+func unread(d collector.Status) bool {
+	return d.Samples == nil && (d.State == collector.StateOK || d.State == collector.StatePartial && d.Up)
+}
+
+// unfinished says that p may find more soon.
+func unfinished(p collector.ProbeStatus) bool { return errors.Is(p.Err, collector.ErrNotYet) }
 
 func nextReading(ctx context.Context, o *options, poller *collector.Poller) (*collector.Snapshot, error) {
 	wait(ctx, o.once.interval)

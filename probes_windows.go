@@ -22,6 +22,7 @@ func systemReaders(o *options, log *slog.Logger) []reader {
 	}
 	return []reader{{windows.New(windows.Options{
 		Sources: windows.System(windows.SystemOptions{
+			ADL: o.amd,
 			NVIDIA: windows.NVIDIAOptions{
 				NVML:     slices.Contains(sources, nvidia.SourceNVML),
 				SMI:      slices.Contains(sources, nvidia.SourceSMI),

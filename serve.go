@@ -88,7 +88,7 @@ func serve(ctx context.Context, o *options, p program) int {
 		p.serving(ownURL(o, "/"))
 	}
 	checkPaths(o, log)
-	stopPolling := poll(ctx, poller, log)
+	stopPolling := poll(ctx, poller, probes, log)
 	record(ctx, poller, api, log)
 	stopReloading := reloadOnHangup(ctx, reloader)
 	stopping := tellSystemd(ctx, poller, log)

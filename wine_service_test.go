@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"gpu_exporter/internal/await"
 	"io"
 	"net"
 	"net/http"
@@ -15,11 +14,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gpu_exporter/internal/await"
 )
 
 // upAndRunning begins Windows anew and holds it up until the test ends: it would end with the last program, and services with it.
@@ -62,7 +64,8 @@ func itSays(t *testing.T, args []string, want int, words ...string) {
 	cmd := wined(ctx, t, nil, append([]string{os.Getenv("PROGRAM")}, args...)...)
 	text, err := cmd.CombinedOutput()
 	if ctx.Err() != nil || cmd.ProcessState == nil {
-		t.Fatalf("gpu_exporter %v: %v\n%s", args, err, text)
+		t.Errorf("gpu_exporter %v: %v\n%s", args, err, text)
+		return
 	}
 	if status := cmd.ProcessState.ExitCode(); status != want {
 		t.Errorf("gpu_exporter %v: status %d, want %d\n%s", args, status, want, text)
@@ -161,11 +164,26 @@ func TestWindowsService(t *testing.T) {
 		t.Errorf("status %d, %v\n%s", answer.StatusCode, err, text)
 	}
 	itSays(t, service("start"), 0, "It runs already.")
+	// It stops for as long as it waits for a client that has not said what it wants. Who stops it meanwhile finds that it does.
+	client, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var stops sync.WaitGroup
+	stop := func() { itSays(t, service("stop"), 0, "It is stopped.") }
+	stops.Go(stop)
+	await.Until(t, "the begin of the end", func() bool {
+		text, err := os.ReadFile(onDrive("ProgramData/gpu_exporter/state/log/gpu_exporter.log"))
+		return err == nil && strings.Contains(string(text), "shutting down")
+	})
+	stops.Go(stop)
 	begun := time.Now()
-	itSays(t, service("stop"), 0, "It is stopped.")
+	await.Until(t, "the end", func() bool { return onWindowsRun(t, "service", "run") == 0 })
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("the stop took %v", took)
 	}
+	stops.Wait()
 	itSays(t, service("stop"), 0, "It is stopped.")
 	if _, err := net.Dial("tcp", address); err == nil {
 		t.Error("it listens when it is stopped")

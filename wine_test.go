@@ -25,6 +25,9 @@ import (
 // wineLimit is how long a program may run in Wine: what starts Wine's own services takes some seconds.
 const wineLimit = time.Minute
 
+// wineDeadline gives a command that reads once the time that Wine takes on a busy machine.
+const wineDeadline = "--polling.deadline=15s"
+
 // wined is a program of the machine that .ci/wine has made. Its environment has what is added.
 func wined(ctx context.Context, t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
@@ -137,14 +140,34 @@ type windowsRow struct {
 // lookedFor waits until the machine has been looked at.
 func (s *windowsServer) lookedFor(t *testing.T) {
 	t.Helper()
-	await.Until(t, "a discovery", func() bool {
-		_, body := s.get(t, "/metrics")
-		samples, err := hwcase.Parse(body)
-		if err != nil {
-			t.Fatal(err)
+	await.Until(t, "a discovery", func() bool { return s.samples(t)[`gpu_exporter_rescans_total{result="ok"}`] > 0 })
+}
+
+// samples is what it tells.
+func (s *windowsServer) samples(t *testing.T) hwcase.Samples {
+	t.Helper()
+	_, body := s.get(t, "/metrics")
+	samples, err := hwcase.Parse(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return samples
+}
+
+// tells waits until it tells all that is wanted at once.
+func (s *windowsServer) tells(t *testing.T, want hwcase.Samples) {
+	t.Helper()
+	var lacks []string
+	await.Until(t, "all values", func() bool {
+		got := s.samples(t)
+		lacks = nil
+		for series, v := range want {
+			if has, told := got[series]; !told || has != v {
+				lacks = append(lacks, fmt.Sprintf("%s %v (it is %v)", series, v, has))
+			}
 		}
-		return samples[`gpu_exporter_rescans_total{result="ok"}`] > 0
-	})
+		return len(lacks) == 0
+	}, func() string { return fmt.Sprintf("it lacks %q:\n%s", lacks, s.log) })
 }
 
 // A machine whose only adapter is Wine's own, which is no GPU (windows.md 8).
@@ -165,12 +188,11 @@ func TestWindowsWithoutAGPU(t *testing.T) {
 	if _, body := s.get(t, "/metrics"); strings.Contains(body, "\ngpu_info{") {
 		t.Errorf("a GPU is told of:\n%s", body)
 	}
-	s.interrupt(t)
-
 	if out, status := onWindows(t, nil, "once", "--collector.simulation=off"); status != 1 || out != "" {
 		t.Errorf("once: status %d\n%s", status, out)
 	}
-	out, status := onWindows(t, nil, "doctor", "--format=json")
+	// The server runs on: it holds Wine's desktop, whose start may take longer than WMI is waited for.
+	out, status := onWindows(t, nil, "doctor", "--format=json", wineDeadline)
 	var report struct {
 		Findings []struct{ ID, Level, Subject, Text, Hint string }
 		Exit     int
@@ -196,6 +218,7 @@ func TestWindowsWithoutAGPU(t *testing.T) {
 	if status != 1 || report.Exit != 1 {
 		t.Errorf("doctor: status %d, %d", status, report.Exit)
 	}
+	s.interrupt(t)
 }
 
 // cardOnWindows is a GPU as WMI, the registry and PDH tell of it: the card of a shared case, for the machine lacks D3DKMT.
@@ -266,17 +289,9 @@ func TestWindowsWithAGPU(t *testing.T) {
 	env := cardOnWindows(t)
 	s := startWindows(t, env, "--rescan.interval=1s")
 	s.lookedFor(t)
-	var samples hwcase.Samples
 	const gpu = `gpu="0000:03:00.0"`
-	await.Until(t, "the card", func() bool {
-		_, body := s.get(t, "/metrics")
-		var err error
-		if samples, err = hwcase.Parse(body); err != nil {
-			t.Fatal(err)
-		}
-		return samples["gpu_up{"+gpu+"}"] == 1
-	})
-	for series, want := range map[string]float64{
+	s.tells(t, hwcase.Samples{
+		`gpu_up{` + gpu + `}`: 1,
 		`gpu_info{driver="amduw23g",driver_version="24.12.1",` + gpu + `,index="0",name="VideoController1",` +
 			`pci_id="1002:747e",source="windows",type="discrete",vendor="amd"}`: 1,
 		`gpu_state{` + gpu + `,state="ok"}`:                          1,
@@ -285,11 +300,7 @@ func TestWindowsWithAGPU(t *testing.T) {
 		`gpu_engine_busy_seconds_total{engine="decode",` + gpu + `}`: 8.81234,
 		`gpu_memory_used_bytes{` + gpu + `,memory="vram"}`:           6543114240,
 		`gpu_memory_used_bytes{` + gpu + `,memory="shared"}`:         214302720,
-	} {
-		if got, ok := samples[series]; !ok || got != want {
-			t.Errorf("%s is %v (%v), want %v", series, got, ok, want)
-		}
-	}
+	})
 	s.holds(t, []windowsRow{
 		{"/health", 200, []string{`"gpu_detected":true`}},
 		{"/gpus", 200, []string{`"0000:03:00.0"`}},
@@ -300,7 +311,7 @@ func TestWindowsWithAGPU(t *testing.T) {
 	if out, status := onWindows(t, env, "once", "--format=prom"); status != 0 || !strings.Contains(out, `gpu_up{`+gpu+`} 1`) {
 		t.Errorf("once: status %d\n%s", status, out)
 	}
-	out, status := onWindows(t, env, "doctor")
+	out, status := onWindows(t, env, "doctor", wineDeadline)
 	for _, words := range []string{"gpu-found", "listed by WMI", "size of its memory from registry", "gpu-ok"} {
 		if !strings.Contains(out, words) {
 			t.Errorf("doctor does not say %q:\n%s", words, out)
@@ -343,7 +354,10 @@ func libraryOnWindows(t *testing.T, fake, name, feed string) (say func(feed stri
 }
 
 // workersOnWindows counts the children that call libraries.
-func workersOnWindows(t *testing.T) (n int) {
+func workersOnWindows(t *testing.T) int { t.Helper(); return onWindowsRun(t, "worker") }
+
+// onWindowsRun counts the programs that run with arguments which begin so.
+func onWindowsRun(t *testing.T, args ...string) (n int) {
 	t.Helper()
 	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -351,7 +365,7 @@ func workersOnWindows(t *testing.T) (n int) {
 	}
 	for _, path := range paths {
 		line, err := os.ReadFile(path)
-		if err == nil && bytes.Contains(line, []byte("gpu_exporter.exe\x00worker\x00")) {
+		if err == nil && bytes.Contains(line, []byte("gpu_exporter.exe\x00"+strings.Join(args, "\x00")+"\x00")) {
 			n++
 		}
 	}
@@ -368,14 +382,6 @@ func TestWindowsWithTheLibrariesOfVendors(t *testing.T) {
 	say := libraryOnWindows(t, "fake_adl.dll", "atiadlxx.dll", amd)
 	libraryOnWindows(t, "fake_nvml.dll", "nvml.dll", nvidia)
 	s := startWindows(t, nil, "--rescan.interval=1s")
-	read := func() hwcase.Samples {
-		_, body := s.get(t, "/metrics")
-		samples, err := hwcase.Parse(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return samples
-	}
 	const theRadeon, theGeForce = `gpu="0000:03:00.0"`, `gpu="0000:0c:00.0"`
 	want := hwcase.Samples{
 		`gpu_temperature_celsius{` + theRadeon + `,sensor="edge"}`:    51,
@@ -387,18 +393,9 @@ func TestWindowsWithTheLibrariesOfVendors(t *testing.T) {
 		`gpu_power_watts{domain="board",` + theGeForce + `}`:          250.5,
 		`gpu_utilization_ratio{` + theGeForce + `}`:                   0.07,
 	}
-	all := func() bool {
-		got := read()
-		for series, v := range want {
-			if got[series] != v {
-				return false
-			}
-		}
-		return true
-	}
-	await.Until(t, "readings of both", all)
+	s.tells(t, want)
 	infos := map[string]bool{}
-	for series := range read() {
+	for series := range s.samples(t) {
 		if strings.HasPrefix(series, "gpu_info{") {
 			infos[series] = true
 		}
@@ -423,19 +420,22 @@ func TestWindowsWithTheLibrariesOfVendors(t *testing.T) {
 
 	say("crash ADL2_New_QueryPMLogData_Get\n" + amd)
 	await.Until(t, "a child that is replaced, and the other GPU as before", func() bool {
-		got := read()
+		got := s.samples(t)
 		_, told := got[`gpu_temperature_celsius{`+theRadeon+`,sensor="edge"}`]
 		return got[`gpu_exporter_worker_restarts_total{reason="crash",source="windows"}`] > 0 && !told &&
 			got[`gpu_temperature_celsius{`+theGeForce+`,sensor="gpu"}`] == 61
 	})
 	say(amd)
-	await.Until(t, "readings of both again", all)
+	s.tells(t, want)
 
-	out, status := onWindows(t, nil, "doctor")
+	out, status := onWindows(t, nil, "doctor", wineDeadline)
 	for _, words := range []string{"sensors from ADL", "sensors from nvml"} {
 		if !strings.Contains(out, words) {
 			t.Errorf("doctor (status %d) does not say %q:\n%s", status, words, out)
 		}
+	}
+	if out, _ := onWindows(t, nil, "doctor", "--no-collector.amd", "--no-collector.nvidia"); strings.Contains(out, "sensors from") {
+		t.Errorf("the libraries are asked where that is turned off:\n%s", out)
 	}
 	s.interrupt(t)
 	await.Until(t, "the end of all children", func() bool { return workersOnWindows(t) == 0 })
@@ -444,14 +444,7 @@ func TestWindowsWithTheLibrariesOfVendors(t *testing.T) {
 // A WMI service that hangs does not keep the program from serving, nor from its end.
 func TestWindowsWithAHangingWMI(t *testing.T) {
 	s := startWindows(t, []string{"FAKE_WMI=hang"}, "--collector.simulation=off", "--rescan.interval=1s")
-	await.Until(t, "a discovery that fails", func() bool {
-		_, body := s.get(t, "/metrics")
-		samples, err := hwcase.Parse(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return samples[`gpu_exporter_rescans_total{result="error"}`] > 1
-	})
+	await.Until(t, "a discovery that fails", func() bool { return s.samples(t)[`gpu_exporter_rescans_total{result="error"}`] > 1 })
 	s.holds(t, []windowsRow{{"/metrics", 200, nil}, {"/gpus", 200, []string{`"gpus":[]`}}, {"/-/healthy", 200, nil}})
 	s.interrupt(t)
 }

@@ -40,6 +40,10 @@ type Probe interface {
 	Discover(ctx context.Context) ([]Device, error)
 }
 
+// ErrNotYet is in an error of Probe.Discover where somebody who was asked has not answered in time and may do so soon, as
+// a library that is being loaded. The Probe asks for another discovery by itself (Notifier).
+var ErrNotYet = errors.New("no answer in time")
+
 // Notifier is a Probe that may learn between two discoveries that there is something new to find.
 type Notifier interface {
 	// Notify hands over the function by which it asks for a discovery soon, which never blocks. It is called once, before

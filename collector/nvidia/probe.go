@@ -96,6 +96,12 @@ func (p *Probe) power(gpu string) smi.Power {
 // Name implements collector.Probe.
 func (p *Probe) Name() string { return "nvidia" }
 
+// Close ends the call of nvidia-smi that runs. Nothing is asked of the Probe afterwards.
+func (p *Probe) Close() error {
+	p.source.End()
+	return nil
+}
+
 // Discover implements collector.Probe. The first time it waits for nvidia-smi, which alone has the names, but not longer
 // than ctx lets it: a GPU whose name comes later is listed without it until then.
 func (p *Probe) Discover(ctx context.Context) ([]collector.Device, error) {

@@ -360,6 +360,26 @@ func TestTheEndLeavesNoChild(t *testing.T) {
 	await.Until(t, "no child", func() bool { return len(children()) == 0 })
 }
 
+// Where no GPU is on the bus nobody reads, and the call of the discovery is ended nevertheless.
+func TestCloseLeavesNoChildOfADiscovery(t *testing.T) {
+	h := newHost(t)
+	h.smi("sleep 1000 & wait")
+	p := newProbe(h.options(), quick)
+	ctx, cancel := context.WithCancel(t.Context())
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		_, _ = p.Discover(ctx) // it is given up
+	}()
+	await.Until(t, "the call", func() bool { return len(children()) > 0 })
+	cancel()
+	<-looked
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	await.Until(t, "no child", func() bool { return len(children()) == 0 })
+}
+
 func TestAGPUThatIsKeptFromThisContainer(t *testing.T) {
 	h := newHost(t)
 	h.gpu(first)

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,8 @@ import (
 //     handed out answer ErrGone from then on.
 //
 // The probes that it returns belong to one Poller: a discovery of the simulation waits for those of the others that begin
-// at the same time, so that in the list where the first real GPU stands no simulated one does. What else a real probe can
-// do (collector.Diagnoser) must be asked of itself, not of what stands for it here.
+// at the same time, so that in the list where the first real GPU stands no simulated one does. A collector.Diagnoser must
+// be asked itself, not what stands for it here.
 func Auto(sim *Probe, real ...collector.Probe) []collector.Probe {
 	a := &auto{sim: sim, changed: make(chan struct{})}
 	var list []collector.Probe
@@ -66,6 +67,21 @@ func (w *watched) Discover(ctx context.Context) ([]collector.Device, error) {
 		}
 	})
 	return devices, err
+}
+
+// Notify implements collector.Notifier, for a probe that does.
+func (w *watched) Notify(rescan func()) {
+	if n, ok := w.Probe.(collector.Notifier); ok {
+		n.Notify(rescan)
+	}
+}
+
+// Close implements io.Closer, for a probe that does.
+func (w *watched) Close() error {
+	if c, ok := w.Probe.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // answered says whether the probe has done its part in the present round of discoveries. One that is still at an older

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -496,5 +497,31 @@ func atRandom(t *testing.T, random *rand.Rand) {
 		b.after(0, both)
 	} else if got := up(b.poller.Latest()); strings.Contains(got, "sim:") {
 		t.Errorf("%q is up", got)
+	}
+}
+
+// able is a real probe that asks for discoveries itself and has something to close.
+type able struct {
+	collector.Probe
+	rescan func()
+	closed int
+}
+
+func (a *able) Notify(rescan func()) { a.rescan = rescan }
+
+func (a *able) Close() error { a.closed++; return nil }
+
+// What stands for a real probe passes on what the program gives it.
+func TestWhatStandsForAProbePassesOn(t *testing.T) {
+	a := &able{}
+	watched := Auto(New(Options{}), a)[0]
+	asked := 0
+	watched.(collector.Notifier).Notify(func() { asked++ })
+	if a.rescan == nil {
+		t.Fatal("it cannot ask for a discovery")
+	}
+	a.rescan()
+	if err := watched.(io.Closer).Close(); err != nil || asked != 1 || a.closed != 1 {
+		t.Errorf("%v, asked %d times, closed %d times", err, asked, a.closed)
 	}
 }

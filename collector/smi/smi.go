@@ -135,6 +135,13 @@ func (c *Caller) Serve(path string, gpus []string) {
 	c.path, c.gpus, c.rename = path, gpus, true
 }
 
+// For names other GPUs that it may be asked about, between two rescans.
+func (c *Caller) For(gpus []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gpus = gpus
+}
+
 // Open and Close count who reads: the last one that closes ends the call that runs.
 func (c *Caller) Open() {
 	c.mu.Lock()
@@ -146,14 +153,25 @@ func (c *Caller) Open() {
 func (c *Caller) Close() {
 	c.mu.Lock()
 	c.readers--
+	last := c.readers <= 0
+	c.mu.Unlock()
+	if last {
+		c.End()
+	}
+}
+
+// End ends the call that runs, whoever waits for it, and returns when it has ended: a program that it has started must not
+// outlive this one.
+func (c *Caller) End() {
+	c.mu.Lock()
 	running := c.running
-	if c.readers > 0 || running == nil {
+	if running == nil {
 		c.mu.Unlock()
 		return
 	}
 	c.cancel()
 	c.mu.Unlock()
-	<-running // it is killed at once, and must be before this program ends
+	<-running // it is killed at once
 }
 
 // mayAsk says whether a call may touch a GPU now.
@@ -368,11 +386,15 @@ func (c *Caller) run(ctx context.Context, path string, args []string) (worker.Ou
 		err = fmt.Errorf("no answer of nvidia-smi in time: %w", err)
 	case errors.Is(err, fs.ErrNotExist) && IsProgram(path): // it is there, and what it needs to start is not
 		err = fmt.Errorf("%s cannot be started where there is no glibc (its loader), as in an image from scratch: %w", path, err)
-	case err == nil && o.Code < 0:
+	case err == nil && crashed(o.Code):
 		c.o.Restarted(collector.RestartCrash)
 	}
 	return o, err
 }
+
+// crashed says that an exit status is none that a program chose: -1 for a signal, on Windows the error that ended it, as
+// 0xC0000005 for an access violation.
+func crashed(code int) bool { return uint32(code) >= 0xC0000000 }
 
 // complaint is what nvidia-smi said instead of a document: on its standard output, mostly.
 func complaint(o worker.Output) string {

@@ -27,3 +27,23 @@ func TestPace(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatACrashIs(t *testing.T) {
+	exit := func(status uint32) int { return int(status) } // as Windows has it: of 32 bits without a sign
+	for name, c := range map[string]struct {
+		code int
+		want bool
+	}{
+		"well":                      {0, false},
+		"no driver":                 {exitNoDriver, false},
+		"the last of Unix":          {255, false},
+		"a signal":                  {-1, true},
+		"an access violation":       {exit(0xC0000005), true},
+		"a DLL that is not there":   {exit(0xC0000135), true},
+		"a status that is no error": {exit(0x40010004), false},
+	} {
+		if got := crashed(c.code); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

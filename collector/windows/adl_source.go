@@ -307,6 +307,10 @@ func (p *adlPool) read(ctx context.Context, asks []worker.Ask, reading func(n in
 		if err == nil && told[n] != asks[n].Groups {
 			err = fmt.Errorf("%w: the groups %b of %b", ErrMalformed, told[n], asks[n].Groups)
 		}
+		r.Heavy = err != nil && !errors.Is(err, ErrMalformed) && told[n] == 1<<adlSensorsGroup && told[n] != asks[n].Groups
+		if r.Heavy {
+			err = nil // what came holds
+		}
 		if err != nil {
 			*r = ADLReading{Err: noAnswer(err)}
 			continue

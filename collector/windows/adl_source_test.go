@@ -38,6 +38,7 @@ type standInGPU struct {
 	HangOpen bool
 
 	Hang, Crash bool // when it is read
+	HangUsage   bool
 	Result      int32
 	Sensors     map[int]int32
 	Usage       int32
@@ -123,6 +124,8 @@ func (id standInReader) Read(groups uint16, t *worker.Teller) {
 	}
 	t.Rows(adlSensorsGroup, rows)
 	if groups&(1<<adlUsageGroup) != 0 {
+		t.Begin(adlUsageGroup)
+		fall(g.HangUsage, false)
 		rows = binary.LittleEndian.AppendUint32(nil, uint32(g.UsageResult))
 		t.Rows(adlUsageGroup, binary.LittleEndian.AppendUint32(rows, uint32(g.Usage)))
 	}
@@ -466,6 +469,24 @@ func TestADLCallThatHangs(t *testing.T) {
 	if list := l.list(never); len(list) != 5 || list[4].Memory != 8<<30 {
 		t.Errorf("it is listed nevertheless: %+v", list)
 	}
+}
+
+// Memory in use that takes too long costs neither the sensors that came with it nor, once it is not asked for, those after.
+func TestADLMemoryInUseThatTakesTooLong(t *testing.T) {
+	l := newLibrary(t, cards())
+	l.list(never)
+	l.change(firstID, func(g *standInGPU) { g.HangUsage = true })
+	read := func(usage bool) ADLReading {
+		r, err := l.Read(within(t, 2*time.Second), []ADLTarget{{Place: firstPlace, Usage: usage}})
+		if err != nil || len(r) != 1 {
+			t.Fatal(r, err)
+		}
+		return r[0]
+	}
+	if r := read(true); r.Err != nil || !r.Heavy || r.PMLog[8].Value != 50 || r.Usage != nil {
+		t.Errorf("asked for all: %v, %v, too long: %v", r.Err, r.PMLog[8], r.Heavy)
+	}
+	await.Until(t, "the sensors alone", func() bool { r := read(false); return r.Err == nil && !r.Heavy && r.PMLog[8].Value == 50 })
 }
 
 func TestADLCallThatCrashes(t *testing.T) {

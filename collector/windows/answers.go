@@ -176,6 +176,8 @@ type ADLReading struct {
 	Result int32 // of QueryPMLogData: 0 to 4 is good
 	PMLog  PMLog
 	Usage  *int64 // DedicatedVRAMUsage in MiB; nil: not asked or not told
+	// Heavy: the sensors came, and DedicatedVRAMUsage took longer than there was time, or ended the child.
+	Heavy bool
 }
 
 // PMLog is ADLPMLogDataOutput: sensors by their number.
@@ -208,4 +210,6 @@ type NVMLReading struct {
 	Samples  []collector.Sample // of series that are the source's: they say what a series is, and are not to be added
 	Failures []collector.Failure
 	Rejected []collector.QuantityID // of values outside the bounds
+	// Call numbers the call of nvidia-smi that said so, which may be read more than once; 0: it was said just now.
+	Call uint64
 }

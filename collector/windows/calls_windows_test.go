@@ -177,7 +177,7 @@ func TestD3DKMTThatMisbehaves(t *testing.T) {
 			if !errors.Is(err, c.listErr) || len(list) != c.list {
 				t.Errorf("%d adapters, error %v; want %d, %v", len(list), err, c.list, c.listErr)
 			}
-			readings, err := m.d3dkmt.Read([]Target{{LUID: card, Sensors: true}})
+			readings, err := m.d3dkmt.Read([]Target{{LUID: card, Sensors: true, Node: new(uint32)}})
 			if c.readErr != nil && !errors.Is(err, c.readErr) {
 				t.Errorf("error %v, want %v", err, c.readErr)
 			}

@@ -101,11 +101,16 @@ type notes struct {
 
 	mu       sync.Mutex // guards what follows
 	rejected []string
+	failed   []string
 	restarts int
 }
 
 func (n *notes) Read(string, collector.Result, time.Duration) {}
-func (n *notes) Failed(string, collector.FailureKind)         {}
+func (n *notes) Failed(_ string, kind collector.FailureKind) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failed = append(n.failed, string(kind))
+}
 func (n *notes) Rejected(_ string, q collector.QuantityID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -358,14 +358,17 @@ func (d *d3dkmtDLL) open(luid LUID) (handle uint32, err error) {
 	return o.Adapter, nil
 }
 
-func (d *d3dkmtDLL) sensors(r *AdapterReading, handle, node uint32) {
+func (d *d3dkmtDLL) sensors(r *AdapterReading, handle uint32, node *uint32) {
 	if p := info(d, handle, infoPerf, dPerf{Physical: firstPhysical}); p != nil {
 		r.Perf = &AdapterPerf{p.MemoryHertz, p.MaxMemoryHertz, p.FanRPM, p.DeciCelsius}
 	}
 	if c := info(d, handle, infoPerfCaps, dPerfCaps{Physical: firstPhysical}); c != nil {
 		r.Caps = &AdapterCaps{c.MaxFanRPM, c.MaxDeciCelsius, c.WarnDeciCelsius}
 	}
-	if n := info(d, handle, infoNodePerf, dNodePerf{Node: node, Physical: firstPhysical}); n != nil {
+	if node == nil {
+		return
+	}
+	if n := info(d, handle, infoNodePerf, dNodePerf{Node: *node, Physical: firstPhysical}); n != nil {
 		r.Node = &NodePerf{n.Hertz, n.MaxHertz, n.Millivolts}
 	}
 }

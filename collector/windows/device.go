@@ -279,12 +279,14 @@ func (g *gpu) maySleep() bool {
 	return *g.adapter.Type&both == both
 }
 
-// coreNode is the first node of type 3D: its clock is that of the card (2.3).
-func (g *gpu) coreNode() uint32 {
+// coreNode is the first node of type 3D: its clock is that of the card (2.3). Nil: there is none, as on a card that only
+// computes.
+func (g *gpu) coreNode() *uint32 {
 	for i, n := range g.adapter.Nodes {
 		if n.Type == node3D && !n.Untold {
-			return uint32(i)
+			number := uint32(i)
+			return &number
 		}
 	}
-	return 0
+	return nil
 }

@@ -70,6 +70,8 @@ type plan struct {
 	nodes    meter          // of D3DKMT's nodes
 	nodeLast []int64        // what they held
 	nvml     []known
+	call     uint64          // of nvidia-smi that wrong is of
+	wrong    collector.Group // what went wrong in it
 	origins  []collector.Origin
 	settled  bool      // origins are those of owner
 	now      time.Time // of the present reading
@@ -170,7 +172,7 @@ func (p *plan) label(ids []engineID, name func(i int) string) {
 func (p *plan) read(r *collector.Reading, h *heard) {
 	p.now = h.now
 	for t := range byDiscovery {
-		p.judge(r, t, h.err[t])
+		p.judge(r, t, h)
 	}
 	if h.pdhErr != nil {
 		r.Fail(collector.Failure{Kind: kindOf(h.pdhErr), Source: sourcePDH, Err: h.pdhErr})
@@ -203,7 +205,8 @@ func (p *plan) read(r *collector.Reading, h *heard) {
 
 // judge notes how a source does. It is a failure of the reading when a source that worked before does not, and when one
 // does not answer at all.
-func (p *plan) judge(r *collector.Reading, t teller, err error) {
+func (p *plan) judge(r *collector.Reading, t teller, h *heard) {
+	err := h.err[t]
 	switch {
 	case err == nil:
 		p.worked[t], p.failing[t] = true, time.Time{}
@@ -214,7 +217,11 @@ func (p *plan) judge(r *collector.Reading, t teller, err error) {
 		p.failing[t] = time.Time{} // that is no failure, however long it lasts
 		return
 	case !errors.Is(err, errUnasked):
-		r.Fail(collector.Failure{Kind: kindOf(err), Source: tellerNames[t], Err: err})
+		call := uint64(0)
+		if t == byNVML {
+			call = h.nvml.Call
+		}
+		p.fail(r, call, collector.Failure{Kind: kindOf(err), Source: tellerNames[t], Err: err})
 	}
 	if p.failing[t].IsZero() {
 		p.failing[t] = p.now
@@ -270,10 +277,29 @@ func (p *plan) readNVML(r *collector.Reading, n *NVMLReading) {
 	for _, q := range n.Rejected {
 		r.Reject(&collector.Series{Q: q})
 	}
-	for _, f := range n.Failures {
-		r.Fail(f)
-	}
+	p.fail(r, n.Call, n.Failures...)
 }
+
+// fail notes what went wrong. What did in a call of nvidia-smi is counted once, however often that is read.
+func (p *plan) fail(r *collector.Reading, call uint64, failures ...collector.Failure) {
+	note := func(r *collector.Reading) error {
+		for _, f := range failures {
+			r.Fail(f)
+		}
+		return nil
+	}
+	if call == 0 {
+		_ = note(r)
+		return
+	}
+	if call != p.call {
+		p.call, p.wrong = call, collector.Group{Every: callStands, Rows: []collector.Row{note}}
+	}
+	_ = p.wrong.Read(r, p.now) // as note, without an error of its own
+}
+
+// callStands is longer than a call of nvidia-smi may be the last one.
+const callStands = 24 * time.Hour
 
 func (p *plan) readADL(r *collector.Reading, a *ADLReading) {
 	for i := range adlSensors {

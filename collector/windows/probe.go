@@ -58,10 +58,11 @@ type Probe struct {
 	nvml   *source[[]NVMLTarget, map[Address]NVMLReading]
 
 	counters   pdhReader   // of whoever has pdh's lane
+	usage      usage       // of whoever has adl's lane
 	noCounters atomic.Bool // this Windows has none, as the last discovery found
 
 	looking  sync.Mutex       // held by a discovery
-	late     int              // discoveries in a row in which a vendor's library did not tell in time
+	late     int              // discoveries in a row in which a source did not tell in time
 	disputed map[dispute]bool // what the last one found
 	kept     facts            // the last good answer of each source but D3DKMT
 	rowsAt   time.Time        // when WMI gave its last one
@@ -162,7 +163,10 @@ func (p *Probe) wire() {
 	})
 	p.pdh = newSource(rest, counters, s.PDH != nil, func(context.Context, struct{}) (*pdhAnswer, error) { return p.collect() })
 	p.adl = newSource(rest, amd, s.ADL != nil, func(ctx context.Context, targets []ADLTarget) (map[Place]ADLReading, error) {
+		now := p.now()
+		p.usage.plan(targets, now)
 		readings, err := s.ADL.Read(ctx, targets)
+		p.usage.take(targets, readings, now)
 		return byKey(mapped(targets, func(t ADLTarget) Place { return t.Place }), readings, err)
 	})
 	p.nvml = newSource(rest, nvidia, s.NVML != nil, func(ctx context.Context, targets []NVMLTarget) (map[Address]NVMLReading, error) {
@@ -289,6 +293,7 @@ func (p *Probe) look(ctx context.Context) (*fleet, error) {
 	}
 	var failed []error
 	said := map[string]error{}
+	defer func() { p.again(said) }()
 	note := func(source string, err error) {
 		said[source] = err
 		if err != nil && !errors.Is(err, ErrUnsupported) {
@@ -418,18 +423,27 @@ func (p *Probe) libraries(ctx context.Context, f *facts, said map[string]error, 
 	if adlList != nil {
 		f.adl = keep(&p.kept.adl, adlList, func(err error) { note(sourceADL, err) })
 	}
-	if p.late++; !errors.Is(said[sourceADL], errLate) && !errors.Is(said[sourceNVML], errLate) {
-		p.late = 0
-	} else if p.late <= lateTries { // it is being loaded: that may be over long before the next rescan
-		time.AfterFunc(latePause<<p.late, p.rescan)
-	}
 }
 
-// When a library that did not tell in time is asked again: after twice the pause, four times it and so on.
+// When a source that did not tell in time is asked again: after twice the pause, four times it and so on.
 const (
 	lateTries = 4
 	latePause = time.Second
 )
+
+// again asks for another discovery where one lacks what a source did not tell in time: a library that is being loaded, or a
+// service that starts, may be there long before the next rescan.
+func (p *Probe) again(said map[string]error) {
+	for _, err := range said {
+		if errors.Is(err, errLate) {
+			if p.late++; p.late <= lateTries {
+				time.AfterFunc(latePause<<p.late, p.rescan)
+			}
+			return
+		}
+	}
+	p.late = 0
+}
 
 // isGPUOfNVIDIA says that a device may be one: the first function of a card.
 func isGPUOfNVIDIA(d PnPDevice) bool {

@@ -448,7 +448,8 @@ func (r *recordedAdapter) reading(t testing.TB, target Target) AdapterReading {
 	if json.Unmarshal(r.PerfCaps, &caps) == nil && caps != nil {
 		a.Caps = &AdapterCaps{caps.Fan, caps.Max, caps.Warning}
 	}
-	if n := int(target.Node); n < len(r.Nodes) {
+	if target.Node != nil && int(*target.Node) < len(r.Nodes) {
+		n := *target.Node
 		a.Node = &NodePerf{r.Nodes[n].Perf.Hertz, r.Nodes[n].Perf.MaxHertz, r.Nodes[n].Perf.Millivolts}
 	}
 	return a

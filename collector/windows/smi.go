@@ -22,18 +22,19 @@ type smiReader struct {
 	firmware bool
 	log      *slog.Logger
 	caller   *smi.Caller
-	close    func()
 	may      atomic.Pointer[map[string]bool] // the GPUs that may be asked about, all of them awake
 
 	// Of whoever calls Devices or Read.
 	path  string
 	cards map[Address]*smiCard
+
+	mu   sync.Mutex
+	away map[Address]time.Time // when a GPU was left alone last
 }
 
 // smiCard is a GPU and what the last document said of it.
 type smiCard struct {
 	reader *nvml.CardReader
-	away   time.Time // when it was left alone last
 	seq    uint64
 	r      collector.Reading
 	said   NVMLReading
@@ -43,7 +44,7 @@ var _ NVML = (*smiReader)(nil)
 
 // newSMIReader returns a smiReader; o says how nvidia-smi is called, but not about whom.
 func newSMIReader(locate func(seen bool) string, firmware bool, o smi.Options, t smi.Times) *smiReader {
-	s := &smiReader{locate: locate, firmware: firmware, log: o.Log, cards: map[Address]*smiCard{}}
+	s := &smiReader{locate: locate, firmware: firmware, log: o.Log, cards: map[Address]*smiCard{}, away: map[Address]time.Time{}}
 	s.may.Store(&map[string]bool{})
 	o.ByName = true
 	o.Power = func(gpu string) smi.Power {
@@ -53,8 +54,6 @@ func newSMIReader(locate func(seen bool) string, firmware bool, o smi.Options, t
 		return smi.Asleep
 	}
 	s.caller = smi.New(o, t)
-	s.caller.Open()
-	s.close = sync.OnceFunc(s.caller.Close)
 	return s
 }
 
@@ -63,7 +62,7 @@ func (s *smiReader) Devices(ctx context.Context, targets []NVMLTarget) (list []N
 	if s.path = s.locate(len(targets) > 0); s.path == "" {
 		return nil, fmt.Errorf("nvidia-smi: %w", ErrUnsupported)
 	}
-	s.serve(targets)
+	s.caller.Serve(s.path, s.serve(targets))
 	last, _ := s.caller.Latest(ctx)
 	switch {
 	case last.Silent:
@@ -82,40 +81,40 @@ func (s *smiReader) Devices(ctx context.Context, targets []NVMLTarget) (list []N
 	return list, nil
 }
 
-// serve notes who may be asked about.
-func (s *smiReader) serve(targets []NVMLTarget) {
+// serve notes who may be asked about, and lists them.
+func (s *smiReader) serve(targets []NVMLTarget) (gpus []string) {
 	may := map[string]bool{}
-	var gpus []string
 	for _, t := range targets {
 		may[string(t.Address)] = true
 		gpus = append(gpus, string(t.Address))
 	}
-	for at, c := range s.cards {
+	for at := range s.cards {
 		if !may[string(at)] {
-			c.away = time.Now()
+			s.LetGo(at)
 		}
 	}
 	s.may.Store(&may)
-	s.caller.Serve(s.path, gpus)
+	return gpus
 }
 
 // Read implements NVML. It never waits for nvidia-smi but the first time. What was said of a GPU before it slept, or was
 // left alone, is not said again.
 func (s *smiReader) Read(ctx context.Context, targets []NVMLTarget) ([]NVMLReading, error) {
-	s.serve(targets)
+	s.caller.For(s.serve(targets))
 	last, good := s.caller.Latest(ctx)
 	list := make([]NVMLReading, len(targets))
 	for i, t := range targets {
 		switch {
 		case last.Late:
 			list[i].Err = errLate
-		case last.Seq == 0, last.Err == nil && last.Old(good), !last.About(string(t.Address)), last.At.Before(s.card(t.Address).away):
+		case last.Seq == 0, last.Err == nil && last.Old(good), !last.About(string(t.Address)), last.At.Before(s.leftAlone(t.Address)):
 			list[i].Err = errUnasked // its turn comes with the next call
 		case last.Err != nil:
 			list[i].Err = last.Err
 		default:
 			list[i] = s.card(t.Address).read(last, t.Address)
 		}
+		list[i].Call = last.Seq
 	}
 	return list, nil
 }
@@ -155,11 +154,21 @@ func (c *smiCard) read(last smi.Result, at Address) NVMLReading {
 	return c.said
 }
 
-// LetGo implements NVML: nothing keeps a GPU awake.
-func (s *smiReader) LetGo(Address) {}
+// LetGo implements NVML. Nothing keeps a GPU awake, but what was said of it is not said again.
+func (s *smiReader) LetGo(at Address) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away[at] = time.Now()
+}
+
+func (s *smiReader) leftAlone(at Address) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.away[at]
+}
 
 // Close implements NVML.
-func (s *smiReader) Close() { s.close() }
+func (s *smiReader) Close() { s.caller.End() }
 
 // firstOfNVML reads by the first of several ways that is there, chosen at each discovery.
 type firstOfNVML struct {

@@ -25,12 +25,21 @@ var standInSMI = child("nvidia-smi", func() {
 		_, err = fmt.Fprintln(calls, strings.Join(os.Args[1:], " "))
 	}
 	text, reading := os.ReadFile(filepath.Join(root, "document"))
+	if string(text) == hanging {
+		err = os.WriteFile(filepath.Join(root, "hangs"), nil, 0o600)
+		for err == nil {
+			time.Sleep(time.Hour)
+		}
+	}
 	fmt.Print(string(text))
 	if err != nil || reading != nil {
 		os.Exit(9) // as without a driver
 	}
 	os.Exit(0)
 })
+
+// hanging, in place of a document, has it hang.
+const hanging = "hanging"
 
 // smiBench is a smiReader that calls the stand-in.
 type smiBench struct {
@@ -63,9 +72,22 @@ func newSMIBench(t testing.TB, document string) *smiBench {
 
 func (b *smiBench) print(document string) {
 	b.t.Helper()
-	if err := os.WriteFile(filepath.Join(b.root, "document"), []byte(document), 0o600); err != nil {
+	path := filepath.Join(b.root, "document")
+	err := os.WriteFile(path+".new", []byte(document), 0o600)
+	if err == nil {
+		err = os.Rename(path+".new", path) // no call reads half of it
+	}
+	if err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// hang has the next call hang, and hangs says that it does: no other begins.
+func (b *smiBench) hang() { b.t.Helper(); b.print(hanging) }
+
+func (b *smiBench) hangs() bool {
+	_, err := os.Stat(filepath.Join(b.root, "hangs"))
+	return err == nil
 }
 
 // calls are what the stand-in was asked for so far.
@@ -101,6 +123,92 @@ func smiDocument(attached int, gpus ...string) string {
 			"<temperature><gpu_temp>50 C</gpu_temp></temperature></gpu>", gpu, gpu)
 	}
 	return b.String() + "</nvidia_smi_log>"
+}
+
+// host is a laptop whose only GPU of NVIDIA, the first one, is read by the stand-in, which takes long to start on a busy
+// machine.
+func (b *smiBench) host() *rig {
+	h := laptop(b.t)
+	h.entries = nil
+	h.adapters[0].DeviceIDs = &PCIIDs{vendorNVIDIA, 0x220a}
+	h.present[0].ID = `PCI\VEN_10DE&DEV_220A&SUBSYS_1&REV_A1\0`
+	g := h.start(func(o *Options, _ *Probe) { o.Sources.NVML = b.smiReader })
+	g.next("a reading", func(d *collector.Status) bool {
+		if d.Source != "nvidia-smi" {
+			g.rescan()
+		}
+		return toldBySMI(d)
+	})
+	return g
+}
+
+// next is the first reading of a host of the GPU that nvidia-smi reads which is as it is said to be.
+func (g *rig) next(what string, is func(d *collector.Status) bool) (d *collector.Status) {
+	g.t.Helper()
+	await.Until(g.t, what, func() (ok bool) {
+		var err error
+		if d, err = g.cycle().Find(goodGPU); err != nil {
+			g.t.Fatal(err)
+		}
+		return is(d)
+	})
+	return d
+}
+
+func toldBySMI(d *collector.Status) bool {
+	return slices.Contains(samples(*d), `gpu_temperature_celsius{sensor="gpu"} 50`)
+}
+
+// What nvidia-smi said before the GPU slept is not said when it wakes: the first values are of a call since then.
+func TestWhatNVIDIASMISaidBeforeSleepIsNotSaidAgain(t *testing.T) {
+	b := newSMIBench(t, smiDocument(1, goodGPU))
+	g := b.host()
+	g.change(func() { g.adapters[0].PowerState = PowerD3 })
+	g.next("sleep", func(d *collector.Status) bool { return d.State == collector.StateAsleep })
+	b.print("") // no call ends with a document from now on
+	calls := len(b.calls())
+	g.change(func() { g.adapters[0].PowerState = PowerD0 })
+	d := g.next("another call", func(d *collector.Status) bool {
+		if toldBySMI(d) {
+			t.Error("it says what it was before it slept")
+		}
+		return len(b.calls()) > calls
+	})
+	if d.State == collector.StateAsleep {
+		t.Errorf("%v", d.State)
+	}
+}
+
+// What went wrong in one call is counted once, though it is so until the next one.
+func TestAFailureOfNVIDIASMIIsCountedOnce(t *testing.T) {
+	for name, document := range map[string]string{
+		"a document without the GPU": smiDocument(1, secondSMI),
+		"a value that is none":       strings.Replace(smiDocument(1, goodGPU), "50 C", "ERR!", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newSMIBench(t, smiDocument(1, goodGPU))
+			g := b.host()
+			b.print(document)
+			g.next("a failure", func(d *collector.Status) bool { return d.State == collector.StatePartial })
+			b.hang()
+			g.next("a call that does not end", func(*collector.Status) bool { return b.hangs() })
+			counted := func() int {
+				g.notes.mu.Lock()
+				defer g.notes.mu.Unlock()
+				return len(g.notes.failed)
+			}
+			g.cycle()
+			before := counted()
+			for range 5 {
+				if d := g.next("a cycle", func(*collector.Status) bool { return true }); d.State != collector.StatePartial || len(d.Failures) != 1 {
+					t.Errorf("%v, %s", d.State, failures(*d))
+				}
+			}
+			if n := counted() - before; n != 0 {
+				t.Errorf("%d failures were counted of a call that was counted already", n)
+			}
+		})
+	}
 }
 
 const firstSMI, secondSMI = "0000:0c:00.0", "0000:0d:00.0"

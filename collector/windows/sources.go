@@ -51,8 +51,8 @@ type Target struct {
 	LUID LUID
 	// Sensors: ask for performance data (types 61, 62, 63) too. Not set for a GPU that sleeps, which they might wake.
 	Sensors bool
-	// Node is the number of the node whose performance data is the GPU's: the first of type 3D.
-	Node uint32
+	// Node is the number of the node whose performance data is the GPU's: the first of type 3D. Nil: it has none.
+	Node *uint32
 }
 
 // PDH is the performance counters of GPUs, through pdh.dll (section 3).
@@ -112,7 +112,7 @@ var (
 )
 
 // errLate: no answer within the deadline of the source.
-var errLate = errors.New("no answer in time")
+var errLate = collector.ErrNotYet
 
 // errChild: the child process that was to answer has failed, and is replaced.
 var errChild = errors.New("its child process fails")

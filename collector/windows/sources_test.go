@@ -105,9 +105,36 @@ func withNodes(h *host) *host {
 				Millivolts uint32 `json:"voltage_mv"`
 			} `json:"perf"`
 		}{Type: node3D})
-		a.Nodes[0].Perf.Hertz = 1e9
+		a.Nodes[len(a.Nodes)-1].Perf.Hertz = 1e9
 	}
 	return h
+}
+
+// The clock of the card is that of its first 3D node, of no other.
+func TestTheClockOfTheCardIsThatOfA3DNode(t *testing.T) {
+	const nodeCopy = 6
+	for name, c := range map[string]struct {
+		types []uint32
+		want  string
+	}{
+		"first":  {[]uint32{node3D, nodeCopy}, `gpu_clock_hertz{clock="graphics"} 1e+09`},
+		"second": {[]uint32{nodeCopy, node3D}, `gpu_clock_hertz{clock="graphics"} 2e+09`},
+		"none":   {[]uint32{nodeCopy, 0}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := withNodes(withNodes(pair(t)))
+			h.entries = nil
+			for i, is := range c.types {
+				n := &h.adapters[0].Nodes[i]
+				n.Type, n.Perf.Hertz = is, uint64(i+1)*1e9
+			}
+			d, err := h.start().cycle().Find(goodGPU)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want(t, samples(*d, "gpu_clock"), c.want)
+		})
+	}
 }
 
 func TestASourceThatHangsCostsOnlyWhatItTells(t *testing.T) {

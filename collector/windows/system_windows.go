@@ -17,6 +17,7 @@ import (
 
 // SystemOptions say how this Windows is asked.
 type SystemOptions struct {
+	ADL    bool // AMD's library is asked
 	NVIDIA NVIDIAOptions
 	Log    *slog.Logger
 	// Restarted is told of each child that was replaced, from any goroutine; nil: nobody is.
@@ -52,7 +53,9 @@ func System(o SystemOptions) Sources {
 		WMI:        videoControllers,
 		PowerShell: powershell,
 		DxDiag:     dxdiag,
-		ADL:        newADL(adlInstalled, itself(nameADL, probeName, o)),
+	}
+	if o.ADL {
+		s.ADL = newADL(adlInstalled, itself(nameADL, probeName, o))
 	}
 	var ways []NVML
 	if o.NVIDIA.NVML {

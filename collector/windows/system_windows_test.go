@@ -23,7 +23,7 @@ import (
 // What Wine has and lacks (section 13), through the sources as the program has them: each answers or says that it is not
 // there, and none ends the process.
 func TestSourcesOfWine(t *testing.T) {
-	s := System(SystemOptions{Log: slog.New(slog.DiscardHandler)})
+	s := System(SystemOptions{ADL: true, Log: slog.New(slog.DiscardHandler)})
 	if _, err := s.D3DKMT.Adapters(); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("D3DKMT lists, of which Wine has no function: %v", err)
 	}

@@ -191,6 +191,9 @@ func (p *Pool) Read(ctx context.Context, asks []Ask, take func(ask int, group ui
 			r.waits[n] = i
 			s.groups, s.budget = asks[i].Groups, left
 		case hung:
+			if fewer := s.groups & asks[i].Groups; fewer != s.groups { // it may hang in what nobody wants of it any more
+				s.groups, s.until = fewer, time.Now()
+			}
 			errs[i] = ErrHung
 		case refused:
 			errs[i] = fmt.Errorf("%w: %s", ErrRefused, s.opened)

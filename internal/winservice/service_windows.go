@@ -220,19 +220,40 @@ func stop(ctx context.Context, service *mgr.Service) error {
 	if err != nil {
 		return fmt.Errorf("ask for the state of the service: %w", err)
 	}
-	if process, err := windows.OpenProcess(windows.SYNCHRONIZE, false, running.ProcessId); running.ProcessId != 0 && err == nil {
+	process, err := windows.OpenProcess(windows.SYNCHRONIZE, false, running.ProcessId)
+	if there := running.ProcessId != 0 && err == nil; there {
 		defer windows.CloseHandle(process)
-		defer windows.WaitForSingleObject(process, uint32(patience.Milliseconds()))
+	} else {
+		process = 0
 	}
-	_, err = service.Control(svc.Stop)
-	if errors.Is(err, windows.ERROR_SERVICE_NOT_ACTIVE) {
-		return nil
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for stopped := false; !stopped; {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("stop the service: %w", err)
+		}
+		_, err := service.Control(svc.Stop)
+		wanted := []svc.State{svc.Stopped}
+		switch {
+		case errors.Is(err, windows.ERROR_SERVICE_NOT_ACTIVE):
+		case errors.Is(err, windows.ERROR_SERVICE_CANNOT_ACCEPT_CTRL): // it stops already, or starts still
+			wanted = append(wanted, svc.Running)
+		case err != nil:
+			return fmt.Errorf("stop the service: %w", err)
+		}
+		status, err := await(ctx, service, wanted...)
+		if err != nil {
+			return err
+		}
+		stopped = status.State == svc.Stopped
 	}
-	if err != nil {
-		return fmt.Errorf("stop the service: %w", err)
+	for process != 0 && ctx.Err() == nil { // it is stopped, whatever becomes of that
+		const ended = windows.WAIT_OBJECT_0
+		if event, err := windows.WaitForSingleObject(process, uint32(pause.Milliseconds())); event == ended || err != nil {
+			break
+		}
 	}
-	_, err = await(ctx, service, svc.Stopped)
-	return err
+	return nil
 }
 
 // with does something to the service.
